@@ -1,0 +1,2 @@
+// The system's z library, as Debian's -dev package installs it.
+#include <zlib.h>
