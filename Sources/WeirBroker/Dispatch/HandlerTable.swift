@@ -1,5 +1,5 @@
 import NIOCore
-import WeirProtocol
+public import WeirProtocol
 
 /// The handlers by API key, and what they advertise.
 public struct HandlerTable: Sendable {
