@@ -81,6 +81,17 @@ public struct WireWriter: WireCoder {
         }
     }
 
+    /// Encodes one value that holds no deferred bytes into a single buffer, without a length in front.
+    public static func bytes<Value: WireStruct>(
+        _ value: Value, version: Int16, flexible: Bool
+    ) throws(WireError) -> ByteBuffer {
+        let parts = try write(value, version: version, flexible: flexible).parts
+        guard parts.count == 1, case .bytes(let buffer) = parts[0] else {
+            throw .invalid("deferred bytes in a value that must be in memory")
+        }
+        return buffer
+    }
+
     private static func build(
         capacity: Int, _ body: (UnsafeMutableRawBufferPointer) throws(WireError) -> WireWriter
     ) throws(WireError) -> OutboundBytes {
