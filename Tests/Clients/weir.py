@@ -39,9 +39,11 @@ class Broker:
         self.lines: list[str] = []
         self.address = ""
 
+    def command(self) -> list[str]:
+        return [binary(), "broker", "--data", self.data, "--listen", self.listen, *self.options]
+
     def start(self, timeout: float = 30.0) -> "Broker":
-        command = [binary(), "broker", "--data", self.data, "--listen", self.listen, *self.options]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(self.command(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         ready = threading.Event()
 
         def read(stream):
