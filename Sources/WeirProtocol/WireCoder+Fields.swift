@@ -4,9 +4,11 @@ extension WireCoder {
     /// A string that some versions may say null for and others not: null in one of the latter is an error, both ways.
     @inlinable
     public mutating func nullableString(_ value: inout String?, isNullable: Bool) throws(WireError) {
-        if !isNullable && !Self.isReader && value == nil { throw .nullNotAllowed }
-        try nullableString(&value)
-        if !isNullable && value == nil { throw .nullNotAllowed }
+        if isNullable { return try nullableString(&value) }
+        if !Self.isReader && value == nil { throw .nullNotAllowed }
+        var present = value ?? ""
+        try string(&present)
+        if Self.isReader { value = present }
     }
 
     /// An array that some versions may say null for and others not: null in one of the latter is an error, both ways.
@@ -14,9 +16,11 @@ extension WireCoder {
     public mutating func nullableArray<Element: WireStruct>(
         _ values: inout [Element]?, isNullable: Bool
     ) throws(WireError) {
-        if !isNullable && !Self.isReader && values == nil { throw .nullNotAllowed }
-        try nullableArray(&values)
-        if !isNullable && values == nil { throw .nullNotAllowed }
+        if isNullable { return try nullableArray(&values) }
+        if !Self.isReader && values == nil { throw .nullNotAllowed }
+        var present = values ?? []
+        try array(&present)
+        if Self.isReader { values = present }
     }
 
     /// A tagged field that is left out when it has its default value.

@@ -212,7 +212,11 @@ public struct WireWriter: WireCoder {
 
     public mutating func array<Element: WireStruct>(_ values: inout [Element]) throws(WireError) {
         length(values.count)
-        for index in values.indices { try values[index].code(&self) }
+        // A copy of each element: going through the array's own would copy all of it first, since the caller still has it.
+        for element in values {
+            var element = element
+            try element.code(&self)
+        }
     }
 
     public mutating func nullableArray<Element: WireStruct>(_ values: inout [Element]?) throws(WireError) {
@@ -222,7 +226,8 @@ public struct WireWriter: WireCoder {
 
     public mutating func nullableStruct<Value: WireStruct>(_ value: inout Value?) throws(WireError) {
         put(value == nil ? -1 as Int8 : 1)
-        try value?.code(&self)
+        guard var present = value else { return }
+        try present.code(&self)
     }
 
     // MARK: Tagged fields

@@ -17,7 +17,11 @@ public struct HeartbeatRequest: WireRequest {
         try c.string(&groupID)
         try c.int32(&generationID)
         try c.string(&memberID)
-        if c.version >= 3 { try c.nullableString(&groupInstanceID) }
+        if c.version >= 3 {
+            try c.nullableString(&groupInstanceID)
+        } else {
+            try c.requireUnset(groupInstanceID == nil, "GroupInstanceId")
+        }
         try c.tags()
     }
 }
