@@ -56,7 +56,7 @@ let package = Package(
 
         room("WeirModel", []),
         room("WeirSystem", ["CWeirLinux", systemPackage]),
-        room("WeirRecords", ["WeirModel", "CWeirCRC", "CLZ4", "CZstd", "CSnappy", "CZlib", nioCore]),
+        room("WeirRecords", ["WeirModel", "CWeirCRC", "CLZ4", "CZstd", "CSnappy", "CZlib", nioCore, nioConcurrency]),
         room("WeirProtocol", ["WeirModel", nioCore]),
         room("WeirStorage", ["WeirModel", "WeirRecords", "WeirSystem", nioCore, deque, systemPackage]),
         room("WeirConnection", ["WeirModel", "WeirProtocol", "WeirSystem", nioCore, deque]),
