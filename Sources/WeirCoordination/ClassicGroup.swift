@@ -105,6 +105,8 @@ public struct ClassicGroup: Sendable, Equatable {
     public var memberCount: Int { members.count }
     public var memberIDs: [String] { Array(members.keys) }
     public var pendingMemberCount: Int { pendingMembers.count }
+    /// Without members, and nobody is about to join.
+    public var isUnused: Bool { state == .empty && pendingMembers.isEmpty }
     public func hasMember(_ memberID: String) -> Bool { members[memberID] != nil }
     /// The member that holds the instance id.
     public func memberID(ofInstance instanceID: String) -> String? { staticMembers[instanceID] }
