@@ -73,7 +73,7 @@ let package = Package(
             "WeirServer",
             [
                 "WeirBroker", "WeirModel", "WeirSystem", "WeirRecords", "WeirProtocol", "WeirStorage", "WeirRegistry",
-                "WeirRegistrySQLite", nioCore, nioPosix, logging, deque, systemPackage,
+                "WeirRegistrySQLite", "CWeirLinux", nioCore, nioPosix, logging, deque, systemPackage,
             ]),
         room(
             "WeirClient",
