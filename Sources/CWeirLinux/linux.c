@@ -115,3 +115,7 @@ void weir_name_thread(const char *name) {
     (void)name;
 #endif
 }
+
+extern char **environ;
+
+char **weir_environment(void) { return environ; }

@@ -32,6 +32,9 @@ int64_t weir_raise_descriptor_limit(void);
 /// Takes an exclusive advisory lock without waiting. 0 or minus errno.
 int weir_lock(int fd);
 
+/// The process's environment: strings NAME=VALUE, ended by a null.
+char **weir_environment(void);
+
 /// Names the calling thread; at most 15 bytes.
 void weir_name_thread(const char *name);
 
