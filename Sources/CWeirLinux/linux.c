@@ -119,3 +119,13 @@ void weir_name_thread(const char *name) {
 extern char **environ;
 
 char **weir_environment(void) { return environ; }
+
+int weir_sync_all(int fd) {
+#ifdef __linux__
+    return syncfs(fd) == 0 ? 0 : -errno;
+#else
+    (void)fd;
+    sync();
+    return 0;
+#endif
+}

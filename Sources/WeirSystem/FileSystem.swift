@@ -25,6 +25,8 @@ public protocol FileSystem: Sendable {
     func removeTree(_ path: FilePath) throws(FileError)
     /// Makes the directory's entries durable.
     func syncDirectory(_ path: FilePath) throws(FileError)
+    /// Makes everything that was written to the path's file system durable (`syncfs`): one call in place of thousands.
+    func syncAll(at path: FilePath) throws(FileError)
     /// Bytes that an unprivileged process may still write, and the size of the whole file system.
     func space(at path: FilePath) throws(FileError) -> (free: Int64, total: Int64)
     /// Takes an exclusive advisory lock on the file, made when missing, for as long as the answer lives.

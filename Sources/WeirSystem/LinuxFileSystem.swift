@@ -80,6 +80,13 @@ public struct LinuxFileSystem: FileSystem {
         if fsync(descriptor) != 0 { throw Self.failure("fsync", path) }
     }
 
+    public func syncAll(at path: FilePath) throws(FileError) {
+        let descriptor = try Self.descriptor(path, O_RDONLY | O_DIRECTORY)
+        defer { close(descriptor) }
+        let result = weir_sync_all(descriptor)
+        if result < 0 { throw FileError("syncfs", path, Errno(rawValue: -result)) }
+    }
+
     public func space(at path: FilePath) throws(FileError) -> (free: Int64, total: Int64) {
         var status = statvfs()
         if path.withPlatformString({ statvfs($0, &status) }) != 0 { throw Self.failure("statvfs", path) }

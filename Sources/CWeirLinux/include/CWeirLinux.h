@@ -35,6 +35,9 @@ int weir_lock(int fd);
 /// The process's environment: strings NAME=VALUE, ended by a null.
 char **weir_environment(void);
 
+/// Makes the whole file system durable that the descriptor is in. 0 or minus errno.
+int weir_sync_all(int fd);
+
 /// Names the calling thread; at most 15 bytes.
 void weir_name_thread(const char *name);
 
