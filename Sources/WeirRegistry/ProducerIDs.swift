@@ -24,15 +24,22 @@ public final class ProducerIDs: Sendable {
         }
     }
 
+    /// Sees to it that there is a block at hand, so that the first producer need not wait for one.
+    public func prefetch() async throws(RegistryError) { try await refill() }
+
     /// The next id, with a new block when there is none at hand.
     public func next() async throws(RegistryError) -> ProducerID {
         while true {
             if let id = take() { return id }
-            try await refilling.withLock { () async throws(RegistryError) in
-                if block.withLock({ !$0.isEmpty }) { return }
-                let fresh = try await store.allocateProducerIDs(blockSize)
-                block.withLock { $0 = fresh }
-            }
+            try await refill()
+        }
+    }
+
+    private func refill() async throws(RegistryError) {
+        try await refilling.withLock { () async throws(RegistryError) in
+            if block.withLock({ !$0.isEmpty }) { return }
+            let fresh = try await store.allocateProducerIDs(blockSize)
+            block.withLock { $0 = fresh }
         }
     }
 }

@@ -25,6 +25,8 @@ public struct HandlerTable: Sendable {
         return entries.indices.contains(index) ? entries[index] : others[key]
     }
 
+    func firstFlexible(_ key: APIKey) -> Int16? { entry(key.rawValue)?.firstFlexible }
+
     /// Every API that is handled, by rising key.
     public var supported: [(key: APIKey, versions: ClosedRange<Int16>)] {
         (entries.compactMap { $0 } + others.values)

@@ -160,7 +160,7 @@ extension BrokerSettings {
     }
 
     /// What a topic's key is when the topic does not set it, in the topic key's unit.
-    func inherited(_ definition: ConfigDefinition) -> String? {
+    public func inherited(_ definition: ConfigDefinition) -> String? {
         for synonym in definition.synonyms {
             guard let value = value(synonym.name) else { continue }
             guard synonym.factor > 1, let number = ConfigValue.integer(value) else { return value }
