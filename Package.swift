@@ -94,7 +94,7 @@ let package = Package(
 
         tests("WeirModelTests", ["WeirModel"]),
         tests("WeirSystemTests", ["WeirSystem", "WeirTesting", systemPackage]),
-        tests("WeirRecordsTests", ["WeirRecords", "WeirModel", "WeirTesting", nioCore]),
+        tests("WeirRecordsTests", ["WeirRecords", "WeirModel", "CWeirCRC", nioCore]),
         tests("WeirProtocolTests", ["WeirProtocol", "WeirModel", "WeirTesting", nioCore]),
         tests("WeirStorageTests", ["WeirStorage", "WeirRecords", "WeirModel", "WeirSystem", "WeirTesting", nioCore, systemPackage]),
         tests("WeirConnectionTests", ["WeirConnection", "WeirProtocol", "WeirModel", "WeirTesting", nioCore]),
