@@ -1,5 +1,5 @@
 public import WeirModel
-import WeirProtocol
+public import WeirProtocol
 
 /// What a client knows of a cluster.
 public struct ClusterView: Sendable, Equatable {
@@ -52,6 +52,9 @@ public struct ClusterView: Sendable, Equatable {
     public internal(set) var topics: [String: Topic] = [:]
 
     public init() {}
+
+    /// What one answer says by itself.
+    public init(_ response: MetadataResponse) { apply(response, replacesTopics: true) }
 
     public func leader(of partition: TopicPartition) -> BrokerID? {
         topics[partition.topic]?.partition(partition.partition)?.leader
