@@ -1,47 +1,47 @@
-/// Walks the records of a batch, decompressed, without making anything.
+/// Walks the records of a batch, decompressed, without making anything. Never reads outside the bytes, whatever they hold.
 ///
 /// Wire format of a record: length varint (of what follows), attributes int8, timestamp delta varlong, offset delta varint,
 /// key length varint and key, value length varint and value (-1: null), header count varint, headers: key length varint and
 /// key, value length varint (-1: null) and value. Varints are zigzag.
 ///
 /// The bytes must outlive the cursor.
-struct RecordCursor {
+public struct RecordCursor {
     /// The smallest record: one byte each for length, attributes, two deltas, two lengths, and the header count.
-    static let recordBytesMin = 7
+    public static let recordBytesMin = 7
 
     private let base: UnsafePointer<UInt8>
     private let count: Int
     /// Where the next record begins.
-    private(set) var position = 0
+    public private(set) var position = 0
 
     /// - Returns: nil for an empty buffer without memory.
-    init?(_ bytes: UnsafeRawBufferPointer) {
+    public init?(_ bytes: UnsafeRawBufferPointer) {
         guard let base = bytes.assumingBytes else { return nil }
         self.base = base
         count = bytes.count
     }
 
-    var isAtEnd: Bool { position == count }
+    public var isAtEnd: Bool { position == count }
 
     /// Where the parts of a record lie, as positions in the walked bytes.
-    struct Parts {
-        var attributes: UInt8
-        var timestampDelta: Int64
-        var offsetDelta: Int32
+    public struct Parts {
+        public var attributes: UInt8
+        public var timestampDelta: Int64
+        public var offsetDelta: Int32
         /// The key's first byte and size; the size is -1 for null.
-        var keyAt: Int
-        var keyCount: Int
-        var valueAt: Int
-        var valueCount: Int
-        var headerCount: Int
+        public var keyAt: Int
+        public var keyCount: Int
+        public var valueAt: Int
+        public var valueCount: Int
+        public var headerCount: Int
         /// The first header's key length, and the record's end.
-        var headersAt: Int
-        var end: Int
+        public var headersAt: Int
+        public var end: Int
     }
 
     /// Steps over the next record; nil when the bytes are none.
     @inline(__always)
-    mutating func next() -> Parts? {
+    public mutating func next() -> Parts? {
         let base = self.base
         var at = position
         guard let length = Self.varint(base, &at, count), length >= 0, length <= count &- at else { return nil }
@@ -77,15 +77,15 @@ struct RecordCursor {
     }
 
     /// Where the parts of a record's header lie; the value's size is -1 for null.
-    struct HeaderParts {
-        var keyAt: Int
-        var keyCount: Int
-        var valueAt: Int
-        var valueCount: Int
+    public struct HeaderParts {
+        public var keyAt: Int
+        public var keyCount: Int
+        public var valueAt: Int
+        public var valueCount: Int
     }
 
     /// Reads the header at `position`, which lies within a record that `next` has accepted, and moves behind it.
-    func header(at position: inout Int, end: Int) -> HeaderParts? {
+    public func header(at position: inout Int, end: Int) -> HeaderParts? {
         Self.header(base, &position, end)
     }
 

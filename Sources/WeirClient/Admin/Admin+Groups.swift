@@ -80,7 +80,9 @@ extension Admin {
                 throw ClientError(.protocolViolation, "DescribeGroups was answered without group '\(id)'")
             }
             try Self.check(group.errorCode, about: "group '\(id)'")
-            guard group.groupState != "Dead" else { throw ClientError.answered(.groupIDNotFound, about: "group '\(id)'") }
+            guard group.groupState != "Dead" else {
+                throw ClientError.answered(.groupIDNotFound, about: "group '\(id)'")
+            }
             return Self.description(of: group, coordinator: broker)
         }
     }

@@ -108,7 +108,15 @@ final class BrokerLink {
     private func write(_ frame: OutboundBytes, to channel: any Channel, slot: ConnectionMachine.Slot, call: Call) {
         let last = frame.parts.count - 1
         for (index, part) in frame.parts.enumerated() {
-            guard case .bytes(let buffer) = part else { continue }
+            let buffer: ByteBuffer
+            switch part {
+            case .bytes(let bytes): buffer = bytes
+            case .deferred(let bytes):
+                guard let bytes = bytes as? BufferedBytes else {
+                    preconditionFailure("a request holds bytes in memory")
+                }
+                buffer = bytes.buffer
+            }
             if index == last, !call.expectsAnswer {
                 let promise = loop.makePromise(of: Void.self)
                 let server = server

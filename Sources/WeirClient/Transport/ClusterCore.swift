@@ -176,8 +176,8 @@ final class ClusterCore: @unchecked Sendable {
     }
 
     /// Asks brokers one after the other until one answers; the last failure when none does.
-    private func sendToAny<R: WireRequest>(
-        _ request: R, timeoutMs: Int64?, complete: @escaping (Result<R.Response, ClientError>) -> Void
+    func sendToAnyOnLoop<R: WireRequest>(
+        _ request: R, timeoutMs: Int64? = nil, complete: @escaping (Result<R.Response, ClientError>) -> Void
     ) {
         guard !isClosed else { return complete(.failure(.closed)) }
         attempt(request, candidates()[...], timeoutMs: timeoutMs, first: nil, complete: complete)
@@ -212,14 +212,14 @@ final class ClusterCore: @unchecked Sendable {
             let done: (Result<R.Response, ClientError>) -> Void = { completion.finish($0) }
             switch target {
             case .any:
-                self.sendToAny(request, timeoutMs: timeoutMs, complete: done)
+                self.sendToAnyOnLoop(request, timeoutMs: timeoutMs, complete: done)
             case .broker(let id):
                 self.send(request, to: id, for: purpose, timeoutMs: timeoutMs, complete: done)
             case .controller:
                 if let id = self.metadata.view.controller {
                     self.send(request, to: id, for: purpose, timeoutMs: timeoutMs, complete: done)
                 } else {
-                    self.sendToAny(request, timeoutMs: timeoutMs, complete: done)
+                    self.sendToAnyOnLoop(request, timeoutMs: timeoutMs, complete: done)
                 }
             }
         }
@@ -296,7 +296,9 @@ final class ClusterCore: @unchecked Sendable {
     /// A topic's metadata, without errors. `unknownGraceMs` is how long an unknown topic is waited for: it may be about to
     /// be created, or not known to every broker yet.
     func topic(_ name: String, unknownGraceMs: Int64) async throws(ClientError) -> ClusterView.Topic {
-        try await perform { completion in self.awaitTopicOnLoop(name, unknownGraceMs: unknownGraceMs) { completion.finish($0) } }
+        try await perform { completion in
+            self.awaitTopicOnLoop(name, unknownGraceMs: unknownGraceMs) { completion.finish($0) }
+        }
     }
 
     func awaitTopicOnLoop(
@@ -340,7 +342,7 @@ final class ClusterCore: @unchecked Sendable {
             topic.name = name
             return topic
         }
-        sendToAny(request, timeoutMs: nil) { result in
+        sendToAnyOnLoop(request, timeoutMs: nil) { result in
             switch result {
             case .success(let response):
                 self.metadata.answered(
