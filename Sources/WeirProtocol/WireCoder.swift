@@ -13,6 +13,19 @@ public import WeirModel
 public protocol WireStruct: Sendable {
     init()
     mutating func code<C: WireCoder>(_ c: inout C) throws(WireError)
+
+    // `code` with each of the coders. These are requirements with a default, never to be implemented, so that every type
+    // has its own compiled for the coder: a generic caller in another room then makes one indirect call for a message,
+    // not one for each field.
+    mutating func codeReading(_ reader: inout WireReader) throws(WireError)
+    mutating func codeSizing(_ sizer: inout WireSizer) throws(WireError)
+    mutating func codeWriting(_ writer: inout WireWriter) throws(WireError)
+}
+
+extension WireStruct {
+    public mutating func codeReading(_ reader: inout WireReader) throws(WireError) { try code(&reader) }
+    public mutating func codeSizing(_ sizer: inout WireSizer) throws(WireError) { try code(&sizer) }
+    public mutating func codeWriting(_ writer: inout WireWriter) throws(WireError) { try code(&writer) }
 }
 
 /// A request or response body as a whole.

@@ -1,28 +1,6 @@
 public import NIOCore
 public import WeirModel
 
-/// An encoded frame or message, in the order it goes out: bytes in memory with stretches between them that are sent
-/// from where they lie.
-public struct OutboundBytes: Sendable {
-    public enum Part: Sendable {
-        case bytes(ByteBuffer)
-        case deferred(any DeferredBytes)
-    }
-
-    public var parts: [Part]
-
-    public init(parts: [Part]) { self.parts = parts }
-
-    public var count: Int {
-        parts.reduce(0) { sum, part in
-            switch part {
-            case .bytes(let buffer): sum + buffer.readableBytes
-            case .deferred(let bytes): sum + bytes.count
-            }
-        }
-    }
-}
-
 /// Writes a message through a raw pointer into a buffer that `WireSizer` measured.
 public struct WireWriter: WireCoder {
     public let version: Int16
@@ -48,9 +26,9 @@ public struct WireWriter: WireCoder {
     ) throws(WireError) -> OutboundBytes {
         var (header, body) = (header, body)
         var headerSize = WireSizer(version: version, flexible: flexibleHeader)
-        try header.code(&headerSize)
+        try header.codeSizing(&headerSize)
         var bodySize = WireSizer(version: version, flexible: Body.isFlexible(version))
-        try body.code(&bodySize)
+        try body.codeSizing(&bodySize)
         let inline = headerSize.inlineBytes + bodySize.inlineBytes
         guard let length = Int32(exactly: inline + bodySize.deferredBytes) else {
             throw .invalid("a frame of \(inline + bodySize.deferredBytes) bytes does not fit the protocol")
@@ -59,10 +37,10 @@ public struct WireWriter: WireCoder {
             base.storeBytes(of: length.bigEndian, as: Int32.self)
             var headerWriter = WireWriter(base: base, version: version, flexible: flexibleHeader)
             headerWriter.position = 4
-            try header.code(&headerWriter)
+            try header.codeWriting(&headerWriter)
             var writer = WireWriter(base: base, version: version, flexible: Body.isFlexible(version))
             writer.position = headerWriter.position
-            try body.code(&writer)
+            try body.codeWriting(&writer)
             return writer
         }
     }
@@ -73,10 +51,10 @@ public struct WireWriter: WireCoder {
     ) throws(WireError) -> OutboundBytes {
         var value = value
         var size = WireSizer(version: version, flexible: flexible)
-        try value.code(&size)
+        try value.codeSizing(&size)
         return try build(capacity: size.inlineBytes) { (base) throws(WireError) in
             var writer = WireWriter(base: base, version: version, flexible: flexible)
-            try value.code(&writer)
+            try value.codeWriting(&writer)
             return writer
         }
     }
@@ -86,10 +64,8 @@ public struct WireWriter: WireCoder {
         _ value: Value, version: Int16, flexible: Bool
     ) throws(WireError) -> ByteBuffer {
         let parts = try write(value, version: version, flexible: flexible).parts
-        guard parts.count == 1, case .bytes(let buffer) = parts[0] else {
-            throw .invalid("deferred bytes in a value that must be in memory")
-        }
-        return buffer
+        if parts.count == 1, case .bytes(let buffer) = parts[0] { return buffer }
+        throw .invalid("deferred bytes in a value that must be in memory")
     }
 
     private static func build(
@@ -109,19 +85,28 @@ public struct WireWriter: WireCoder {
             }
         }
         let deferred = try outcome.get()
-        if deferred.isEmpty { return OutboundBytes(parts: [.bytes(buffer)]) }
-        var parts: [OutboundBytes.Part] = []
-        parts.reserveCapacity(deferred.count * 2 + 1)
+        if deferred.isEmpty { return OutboundBytes(buffer) }
+        return cut(buffer, at: deferred)
+    }
+
+    /// The buffer's stretches with the deferred bytes that stand between them.
+    private static func cut(
+        _ buffer: ByteBuffer, at deferred: [(position: Int, bytes: any DeferredBytes)]
+    ) -> OutboundBytes {
+        var rest = buffer
         var written = 0
+        var first: OutboundBytes.Part?
+        var parts: [OutboundBytes.Part] = []
+        parts.reserveCapacity(deferred.count * 2)
         for stretch in deferred {
-            if let slice = buffer.readSlice(length: stretch.position - written), slice.readableBytes > 0 {
-                parts.append(.bytes(slice))
+            if let slice = rest.readSlice(length: stretch.position - written), slice.readableBytes > 0 {
+                if first == nil { first = .bytes(slice) } else { parts.append(.bytes(slice)) }
             }
-            parts.append(.deferred(stretch.bytes))
+            if first == nil { first = .deferred(stretch.bytes) } else { parts.append(.deferred(stretch.bytes)) }
             written = stretch.position
         }
-        if buffer.readableBytes > 0 { parts.append(.bytes(buffer)) }
-        return OutboundBytes(parts: parts)
+        if rest.readableBytes > 0 { parts.append(.bytes(rest)) }
+        return OutboundBytes(first: first, rest: parts)
     }
 
     // MARK: Values
