@@ -1,6 +1,9 @@
 public import NIOCore
 
 /// A batch that passed `BatchValidator`, as it is to be stored but for its base offset and leader epoch.
+///
+/// Those stand in the first sixteen bytes, which the checksum does not cover. Write them in front of the rest
+/// (`pwritev`) instead of changing `bytes`: the request's frame holds the same memory, so a change copies the batch.
 public struct ValidatedBatch: Sendable {
     /// The header of `bytes`.
     public let header: RecordBatchHeader
@@ -17,23 +20,5 @@ public struct ValidatedBatch: Sendable {
         self.bytes = bytes
         self.maxTimestamp = maxTimestamp
         self.maxTimestampOffsetDelta = maxTimestampOffsetDelta
-    }
-
-    /// Sets the base offset and the leader epoch where the batch lies in memory, and gives its bytes to `body`, which writes
-    /// them to the log.
-    ///
-    /// This spares the copy of the whole batch that changing a `ByteBuffer` costs while the request's frame still holds the
-    /// memory. It is sound because these sixteen bytes belong to one batch of one request, no other partition's slice has
-    /// them, the thread that appends is the only one that reads them, and the checksum does not cover them. Whoever keeps
-    /// another reference to the same bytes sees them change.
-    public func withPlacedBytes<Value, Failure: Error>(
-        baseOffset: Int64, leaderEpoch: Int32, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
-    ) throws(Failure) -> Value {
-        try bytes.withReadableBytes { bytes throws(Failure) in
-            let writable = UnsafeMutableRawBufferPointer(mutating: bytes)
-            RecordBatchHeader.setBaseOffset(baseOffset, in: writable)
-            RecordBatchHeader.setPartitionLeaderEpoch(leaderEpoch, in: writable)
-            return try body(bytes)
-        }
     }
 }

@@ -34,15 +34,6 @@ import WeirRecords
         #expect(batch.maxTimestampOffsetDelta == 2)
     }
 
-    @Test func placesABatchWithoutTouchingItsChecksum() throws {
-        let batch = try BatchValidator.validate(try makeBatch(["a", "b"]), rules: rules())
-        let placed = batch.withPlacedBytes(baseOffset: 1000, leaderEpoch: 7) { ByteBuffer(bytes: $0) }
-        let view = try BatchView(parsing: placed)
-        try view.verifyCRC()
-        #expect(view.header.partitionLeaderEpoch == 7)
-        #expect(try view.records().map(\.offset) == [1000, 1001])
-    }
-
     // The batch as a whole.
 
     @Test func exactlyOneBatch() throws {

@@ -54,28 +54,32 @@ enum Strangers {
 
     // The script's text forms.
 
-    static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 0xF)])
-        }
-        return text.isEmpty ? "-" : String(decoding: text, as: UTF8.self)
+    static func hex(_ bytes: some Collection<UInt8>) -> String {
+        bytes.isEmpty ? "-" : Data(bytes).reduce(into: "") { $0 += pairs[Int($1)] }
     }
+
+    private static let pairs: [String] = (0...255).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
 
     static func bytes(_ hex: String) throws -> ByteBuffer {
         if hex == "-" { return ByteBuffer() }
-        let digits = Array(hex.utf8)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(digits.count / 2)
-        for index in stride(from: 0, to: digits.count - 1, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else {
-                throw Failure(description: "not hex: \(hex.prefix(60))")
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(hex.utf8.count / 2)
+        var high: UInt8?
+        for digit in hex.utf8 {
+            let nibble: UInt8
+            switch digit {
+            case 0x30...0x39: nibble = digit - 0x30
+            case 0x61...0x66: nibble = digit - 0x57
+            default: throw Failure(description: "not hex: \(hex.prefix(60))")
             }
-            bytes.append(byte)
+            if let first = high {
+                buffer.writeInteger(first << 4 | nibble)
+                high = nil
+            } else {
+                high = nibble
+            }
         }
-        return ByteBuffer(bytes: bytes)
+        return buffer
     }
 
     static func text(_ records: [Record]) -> String {
