@@ -34,10 +34,10 @@ extension ClusterStore {
         _ topics: [NewTopic], partitionsMax: Int32, validateOnly: Bool = false
     ) async throws(RegistryError) -> [Result<TopicState, Refusal>] {
         let outcome = try await transact { state throws(RegistryError) -> Plan<[Result<TopicState, Refusal>]> in
-            var taken = Set<String>()
+            let names = Dictionary(grouping: topics, by: \.name)
             let results = topics.map { topic -> Result<TopicState, Refusal> in
                 do throws(Refusal) {
-                    guard taken.insert(topic.name).inserted else {
+                    guard names[topic.name]?.count == 1 else {
                         throw Refusal(.invalidRequest, "Duplicate topic name.")
                     }
                     return .success(try self.plan(topic, in: state, partitionsMax: partitionsMax))

@@ -76,8 +76,9 @@ extension BrokerConfigs {
         num.recovery.threads.per.data.dir int 2
         queued.max.requests int 500
         request.timeout.ms int 30000
+        socket.connection.setup.timeout.ms long 10000
+        socket.connection.setup.timeout.max.ms long 30000
         log.initial.task.delay.ms long 30000
-        log.flush.scheduler.unused long
         fetch.purgatory.purge.interval.requests int 1000
         producer.purgatory.purge.interval.requests int 1000
         delete.records.purgatory.purge.interval.requests int 1
@@ -88,6 +89,7 @@ extension BrokerConfigs {
         offsets.load.buffer.size int 5242880
         offsets.topic.compression.codec int 0
         group.coordinator.threads int 4
+        group.coordinator.background.threads int 2
         group.coordinator.append.linger.ms int 5
         group.coordinator.new.enable boolean true
         group.coordinator.cached.buffer.max.bytes int 1048588
@@ -104,7 +106,6 @@ extension BrokerConfigs {
         share.coordinator.threads int 1
         share.coordinator.write.timeout.ms int 5000
         share.fetch.purgatory.purge.interval.requests int 1000
-        group.share.max.request.size int
         group.share.persister.class.name class
         """)
 
@@ -186,8 +187,6 @@ extension BrokerConfigs {
         log.message.timestamp.difference.max.ms long 9223372036854775807
         unstable.api.versions.enable boolean false
         unstable.feature.versions.enable boolean false
-        connections.max.unauthenticated int
-        log.cleaner.min.cleanable.bytes long
         """)
 
     private static let tiered = table(
