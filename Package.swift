@@ -108,7 +108,10 @@ let package = Package(
             ]),
         tests(
             "WeirServerTests",
-            ["WeirServer", "WeirBroker", "WeirProtocol", "WeirModel", "WeirTesting", nioCore, nioPosix, nioEmbedded, systemPackage]),
+            [
+                "WeirServer", "weir", "WeirBroker", "WeirProtocol", "WeirModel", "WeirStorage", "WeirSystem", "CWeirLinux",
+                nioCore, nioPosix, logging, systemPackage,
+            ]),
         tests("WeirClientTests", ["WeirClient", "WeirProtocol", "WeirRecords", "WeirModel", "WeirTesting", nioCore]),
         tests("WeirToolsTests", ["WeirTools", "WeirClient", "WeirModel", "WeirTesting", nioCore]),
     ]

@@ -3,7 +3,6 @@
 
 import ArgumentParser
 
-
 @main
 struct Weir: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,7 +19,8 @@ struct Weir: AsyncParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage.
             """,
         subcommands: [
-            VersionCommand.self
+            BrokerCommand.self,
+            VersionCommand.self,
         ])
 
     /// Parses and runs, and maps every outcome to Weir's exit codes.

@@ -36,10 +36,16 @@ public struct LogOutput: LogHandler {
             format == .json
             ? Self.json(time, event.level, label, message, fields) : Self.text(time, event.level, message, fields)
         line += "\n"
-        line.withUTF8 { bytes in
+        Self.write(line)
+    }
+
+    /// Writes text to standard error, all of it or as much as it takes.
+    static func write(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in
             var rest = UnsafeRawBufferPointer(bytes)
             while rest.count > 0 {
-                let written = write(STDERR_FILENO, rest.baseAddress, rest.count)
+                let written = Glibc.write(STDERR_FILENO, rest.baseAddress, rest.count)
                 if written < 0, errno == EINTR { continue }
                 if written <= 0 { return }
                 rest = UnsafeRawBufferPointer(rebasing: rest[written...])
