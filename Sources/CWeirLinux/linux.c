@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <limits.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -39,6 +40,32 @@ int64_t weir_read_cached(int fd, void *bytes, size_t count, int64_t offset) {
     (void)fd, (void)bytes, (void)count, (void)offset;
     return -EAGAIN;
 #endif
+}
+
+int weir_write_all(int fd, struct iovec *parts, int count, int64_t offset) {
+    while (count > 0) {
+        if (parts->iov_len == 0) {
+            parts++, count--;
+            continue;
+        }
+        ssize_t done = pwritev(fd, parts, count < IOV_MAX ? count : IOV_MAX, offset);
+        if (done < 0) {
+            if (errno == EINTR) continue;
+            return -errno;
+        }
+        if (done == 0) return -EIO;
+        offset += done;
+        size_t left = (size_t)done;
+        while (count > 0 && left >= parts->iov_len) {
+            left -= parts->iov_len;
+            parts++, count--;
+        }
+        if (left > 0) {
+            parts->iov_base = (char *)parts->iov_base + left;
+            parts->iov_len -= left;
+        }
+    }
+    return 0;
 }
 
 int weir_populate_read(void *address, size_t count) {

@@ -92,7 +92,7 @@ extension LogState {
         }
         do throws(FileError) {
             let segment = try activeSegment(for: header, context: context)
-            try write(batch, header, to: segment)
+            try write(batch.bytes, header, to: segment)
             try segment.note(header, at: segment.size, indexInterval: settings.indexIntervalBytes)
             segment.size += Int64(header.totalBytes)
             segment.allocated = max(segment.allocated, segment.size)
@@ -138,16 +138,33 @@ extension LogState {
             flush: need, observer: advanced ? observer : nil, syncedEnd: syncedEnd)
     }
 
-    /// Writes the batch at the segment's end with its offset and epoch, which its checksum does not cover.
-    private func write(_ batch: ValidatedBatch, _ header: RecordBatchHeader, to segment: Segment) throws(FileError) {
+    /// Writes the batch at the segment's end with its offset and epoch, which its checksum does not cover, in place of
+    /// those it came with.
+    private func write(_ bytes: ByteBuffer, _ header: RecordBatchHeader, to segment: Segment) throws(FileError) {
         let position = segment.size
         try grow(segment, to: position + Int64(header.totalBytes))
         let file = try segment.log.file()
         segment.markUnsynced()
-        try batch.withPlacedBytes(baseOffset: header.baseOffset, leaderEpoch: header.partitionLeaderEpoch) {
-            (bytes) throws(FileError) in
-            try file.write(bytes, at: position)
+        let length = UInt64(UInt32(bitPattern: header.batchLength))
+        let prefix = (
+            UInt64(bitPattern: header.baseOffset).bigEndian,
+            (length << 32 | UInt64(UInt32(bitPattern: header.partitionLeaderEpoch))).bigEndian
+        )
+        var failure: FileError?
+        withUnsafeBytes(of: prefix) { prefix in
+            bytes.withUnsafeReadableBytes { body in
+                withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: 2) { parts in
+                    parts.initializeElement(at: 0, to: prefix)
+                    parts.initializeElement(at: 1, to: UnsafeRawBufferPointer(rebasing: body[prefix.count...]))
+                    do throws(FileError) {
+                        try file.write(gathering: UnsafeBufferPointer(parts), at: position)
+                    } catch {
+                        failure = error
+                    }
+                }
+            }
         }
+        if let failure { throw failure }
     }
 
     /// Preallocates in steps that double, so that small partitions stay small and large ones write into reserved space.

@@ -52,6 +52,8 @@ public protocol FileLock: AnyObject, Sendable {
 public protocol File: AnyObject, Sendable {
     /// Writes all bytes at the position, or throws; what a failed call left behind is undefined within its range.
     func write(_ bytes: UnsafeRawBufferPointer, at position: Int64) throws(FileError)
+    /// Writes the parts one after another at the position, as one operation where the system can (`pwritev`).
+    func write(gathering parts: UnsafeBufferPointer<UnsafeRawBufferPointer>, at position: Int64) throws(FileError)
     /// Reads up to the buffer's size; fewer only at the end of the file.
     func read(into bytes: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileError) -> Int
     /// The file's length in bytes.

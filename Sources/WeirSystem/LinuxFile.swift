@@ -33,6 +33,20 @@ final class LinuxFile: File {
         }
     }
 
+    func write(gathering parts: UnsafeBufferPointer<UnsafeRawBufferPointer>, at position: Int64) throws(FileError) {
+        let result = withUnsafeTemporaryAllocation(of: iovec.self, capacity: parts.count) { vector -> CInt in
+            var count = 0
+            for part in parts {
+                guard let address = part.baseAddress, !part.isEmpty else { continue }
+                vector.initializeElement(
+                    at: count, to: iovec(iov_base: UnsafeMutableRawPointer(mutating: address), iov_len: part.count))
+                count += 1
+            }
+            return weir_write_all(number, vector.baseAddress, CInt(count), position)
+        }
+        if result < 0 { throw FileError("pwritev", path, Errno(rawValue: -result)) }
+    }
+
     func read(into bytes: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileError) -> Int {
         guard let address = bytes.baseAddress else { return 0 }
         var total = 0

@@ -181,6 +181,15 @@ final class SimulatedFile: File {
         try store(bytes, at: position)
     }
 
+    func write(gathering parts: UnsafeBufferPointer<UnsafeRawBufferPointer>, at position: Int64) throws(FileError) {
+        try disk.enter(.write, path)
+        var position = position
+        for part in parts {
+            try store(part, at: position)
+            position += Int64(part.count)
+        }
+    }
+
     private func store(_ bytes: UnsafeRawBufferPointer, at position: Int64) throws(FileError) {
         try disk.state.withLock { state throws(FileError) in
             let start = Int(position)

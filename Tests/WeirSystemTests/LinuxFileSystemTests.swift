@@ -25,6 +25,23 @@ import WeirTesting
         }
     }
 
+    @Test func gathersManyPartsInOrder() throws {
+        try withTemporaryDirectory { directory in
+            let file = try disk.open(directory.appending("a"), create: true)
+            // More parts than one pwritev takes (IOV_MAX), with empty ones between.
+            let bytes = (0..<3000).map { UInt8(truncatingIfNeeded: $0) }
+            try bytes.withUnsafeBytes { all in
+                var parts: [UnsafeRawBufferPointer] = []
+                for index in 0..<all.count {
+                    parts.append(UnsafeRawBufferPointer(rebasing: all[index..<index + 1]))
+                    if index % 7 == 0 { parts.append(UnsafeRawBufferPointer(start: nil, count: 0)) }
+                }
+                try parts.withUnsafeBufferPointer { try file.write(gathering: $0, at: 5) }
+            }
+            #expect(try read(file, count: 4000, at: 5) == bytes)
+        }
+    }
+
     @Test func mapsWhatIsWrittenAndRefusesMore() throws {
         try withTemporaryDirectory { directory in
             let file = try disk.open(directory.appending("a"), create: true)

@@ -6,12 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /// Reserves space for the range and extends the file over it with zeros.
 int weir_fallocate(int fd, int64_t offset, int64_t count);
 
 /// Reads only what the page cache holds; -EAGAIN when it holds nothing of it.
 int64_t weir_read_cached(int fd, void *bytes, size_t count, int64_t offset);
+
+/// Writes all parts, repeating after a short write; changes the array. 0 or minus errno.
+int weir_write_all(int fd, struct iovec *parts, int count, int64_t offset);
 
 /// Faults a mapping in for reading: a bad sector is an error here. 0 where the kernel (before 5.14) does not know how.
 int weir_populate_read(void *address, size_t count);
