@@ -172,9 +172,10 @@ extension GroupShard {
         completion: (@Sendable (ErrorCode) -> Void)? = nil
     ) {
         let id = entry.group.id
+        let before = entry.group
         onGroup(entry, &state, &effects) { group in ((), group.die(.groupIDNotFound, now: now)) }
         state.groups[id] = nil
-        post(.deletion, &state, completion: completion) { () throws(WireError) in
+        post(.deletion(entry, before), &state, completion: completion) { () throws(WireError) in
             var records: [OffsetsRecord] = []
             for partition in entry.offsets.partitions {
                 records.append(try GroupRecords.offset(of: id, partition, nil))

@@ -38,7 +38,8 @@ final class GroupShard: Sendable {
         enum Purpose {
             case metadata(Entry, StoreTicket)
             case offsets(Entry, [(partition: TopicPartition, offset: CommittedOffset?)])
-            case deletion
+            /// With the group as it was.
+            case deletion(Entry, ClassicGroup)
         }
 
         var records: [OffsetsRecord]
@@ -248,8 +249,9 @@ final class GroupShard: Sendable {
                     entry.offsets.failed(write.partition)
                 }
             }
-        case .deletion:
+        case .deletion(let entry, let before):
             error = Self.clientError(outcome, tooLarge: .unknownServerError)
+            if error != .none { undoDeletion(of: entry, before, &state, now) }
         }
         if error != .none {
             coordinator.logger.warning(
@@ -257,6 +259,16 @@ final class GroupShard: Sendable {
                 metadata: ["partition": "\(partition)", "error": "\(outcome)"])
         }
         if let completion = entry.completion { effects.calls.append { completion(error) } }
+    }
+
+    /// The log still has the group: so it is back, with the offsets that nobody has committed anew meanwhile.
+    private func undoDeletion(of entry: Entry, _ before: ClassicGroup, _ state: inout State, _ now: Moment) {
+        guard state.phase == .active else { return }
+        let restored = state.groups[before.id] ?? Entry(before)
+        state.groups[before.id] = restored
+        for (partition, offset) in entry.offsets.committed where !restored.offsets.knows(partition) {
+            restored.offsets.replay(partition, offset)
+        }
     }
 
     /// What Kafka tells a client about an append that failed.
