@@ -22,13 +22,15 @@ public struct BatchRules: Sendable {
     public var produceVersion: Int16
     /// The codec in which the batch is stored (`compression.type`); nil: the producer's.
     public var targetCodec: CompressionCodec?
+    /// The target codec's own level (`compression.gzip.level` and its like); nil: the codec's default.
+    public var targetCompressionLevel: Int?
 
     /// Rules that any valid batch of a client fulfils, but for what is given.
     public init(
         maxMessageBytes: Int = 1_048_588, timestampType: TimestampType = .createTime,
         timestampBeforeMaxMs: Int64 = .max, timestampAfterMaxMs: Int64 = .max, nowMs: Int64, requireKeys: Bool = false,
         allowControl: Bool = false, decompressedBytesMax: Int = 256 * 1024 * 1024, produceVersion: Int16 = 9,
-        targetCodec: CompressionCodec? = nil
+        targetCodec: CompressionCodec? = nil, targetCompressionLevel: Int? = nil
     ) {
         self.maxMessageBytes = maxMessageBytes
         self.timestampType = timestampType
@@ -40,6 +42,7 @@ public struct BatchRules: Sendable {
         self.decompressedBytesMax = decompressedBytesMax
         self.produceVersion = produceVersion
         self.targetCodec = targetCodec
+        self.targetCompressionLevel = targetCompressionLevel
     }
 }
 

@@ -166,7 +166,8 @@ public enum BatchValidator {
         var bytes = ByteBuffer()
         bytes.writeRepeatingByte(0, count: RecordBatchHeader.byteCount)
         do throws(CompressionError) {
-            try Compression.compress(records, with: codec, level: nil, snappyFraming: .raw, to: &bytes)
+            try Compression.compress(
+                records, with: codec, level: rules.targetCompressionLevel, snappyFraming: .raw, to: &bytes)
         } catch {
             throw BatchRefusal(.unknownServerError, "The records could not be compressed: \(error.message).")
         }

@@ -241,6 +241,20 @@ import WeirRecords
         if source == target { #expect(batch.bytes == bytes) }
     }
 
+    @Test func recompressionTakesTheLevel() throws {
+        let bytes = try makeBatch((0..<500).map { "value number \($0 * 7919 % 1000)" })
+        let sizes = try [1, 19].map { level in
+            try BatchValidator.validate(
+                bytes,
+                rules: rules {
+                    $0.targetCodec = .zstd
+                    $0.targetCompressionLevel = level
+                }
+            ).bytes.readableBytes
+        }
+        #expect(sizes[1] < sizes[0])
+    }
+
     @Test func recompressionKeepsToTheSizeLimit() throws {
         let bytes = try makeBatch(Array(repeating: String(repeating: "x", count: 1000), count: 100), codec: .zstd)
         let limited = rules { $0.maxMessageBytes = 50_000 }

@@ -19,18 +19,32 @@ public final class Topic: Sendable {
         self.settings = settings
         self.isInternal = TopicName.isInternal(name)
         self.partitions = partitions
+        let codec = CompressionCodec(topicCompressionType: settings.compressionType)
         batchRules = BatchRules(
             maxMessageBytes: settings.maxMessageBytes, timestampType: settings.timestampType,
             timestampBeforeMaxMs: settings.timestampBeforeMaxMs, timestampAfterMaxMs: settings.timestampAfterMaxMs,
             nowMs: 0, requireKeys: settings.cleanupPolicy.contains(.compact),
             decompressedBytesMax: decompressedBytesMax,
-            targetCodec: CompressionCodec(topicCompressionType: settings.compressionType))
+            targetCodec: codec,
+            targetCompressionLevel: codec.flatMap { settings.compressionLevel($0) })
     }
 
     /// The partition, when there is one with that number here.
     public func partition(_ index: Int32) -> Partition? {
         guard let index = Int(exactly: index), partitions.indices.contains(index) else { return nil }
         return partitions[index]
+    }
+}
+
+extension TopicSettings {
+    /// The level that the topic asks of a codec; nil for one that has none.
+    fileprivate func compressionLevel(_ codec: CompressionCodec) -> Int? {
+        switch codec {
+        case .gzip: compressionGzipLevel
+        case .lz4: compressionLz4Level
+        case .zstd: compressionZstdLevel
+        case .none, .snappy: nil
+        }
     }
 }
 
