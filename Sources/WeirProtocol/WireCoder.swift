@@ -120,7 +120,7 @@ public enum WireError: Error, Hashable, Sendable, CustomStringConvertible {
     case nullNotAllowed
     case notUTF8
     case varintTooLong
-    case tooManyElements(limit: Int)
+    case tooManyElements(Int)
     case bytesLeftOver(Int)
     case tagsOutOfOrder
     /// A value that no version of the message allows; the text says which.
@@ -134,7 +134,7 @@ public enum WireError: Error, Hashable, Sendable, CustomStringConvertible {
         case .nullNotAllowed: "null where the protocol does not allow it"
         case .notUTF8: "a string that is not UTF-8"
         case .varintTooLong: "a varint longer than its type"
-        case .tooManyElements(let limit): "more than \(limit) array elements in one message"
+        case .tooManyElements(let count): "\(count) array elements, too many for a message of this size"
         case .bytesLeftOver(let count): "\(count) bytes left over after the message"
         case .tagsOutOfOrder: "tagged fields that are not in rising order"
         case .invalid(let what): what

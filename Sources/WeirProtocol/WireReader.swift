@@ -3,12 +3,14 @@ public import WeirModel
 
 /// Reads a message from a frame.
 ///
-/// Every length and count is checked against what is left of the frame before anything is read, sliced or reserved, and
-/// the number of array elements of one message is bounded, since an empty struct of three bytes can grow to hundreds in
-/// memory.
+/// Every length and count is checked against what is left of the frame before anything is read, sliced or reserved. The
+/// memory of all array elements of one message together is bounded by the size of its frame, since a struct of three
+/// bytes can become fifty in memory; text and bytes are bounded by the frame anyway.
 public struct WireReader: WireCoder {
-    /// More array elements than any sane request has: a frame that claims more is refused.
-    public static let elementsMax = 1_000_000
+    /// How many bytes of array elements a message of a given size may have in memory. The densest arrays of honest
+    /// messages take five times their size on the wire; small messages need not be measured that closely, and none needs
+    /// more than the last figure.
+    static func elementBytesMax(frameBytes: Int) -> Int { min(1 << 20 + 8 * frameBytes, 1 << 28) }
 
     public let version: Int16
     public let isFlexible: Bool
@@ -19,7 +21,7 @@ public struct WireReader: WireCoder {
     private let owner: ByteBuffer
     private var position = 0
     private var end: Int
-    private var elementsLeft = WireReader.elementsMax
+    private var elementBytesLeft: Int
     /// The tagged fields of the innermost struct being read: tag, start, end.
     private var pendingTags: [(tag: UInt32, start: Int, end: Int)] = []
 
@@ -29,6 +31,7 @@ public struct WireReader: WireCoder {
         self.version = version
         self.isFlexible = flexible
         self.end = base.count
+        self.elementBytesLeft = Self.elementBytesMax(frameBytes: base.count)
     }
 
     /// Reads one value from the front of the buffer and moves its reader index behind it.
@@ -196,11 +199,13 @@ public struct WireReader: WireCoder {
 
     private mutating func optionalArray<Element: WireStruct>() throws(WireError) -> [Element]? {
         guard let count = try length() else { return nil }
-        guard count <= elementsLeft else { throw .tooManyElements(limit: Self.elementsMax) }
-        elementsLeft -= count
+        if count == 0 { return [] }
+        // The count is at most that of the bytes left, so that this cannot overflow.
+        let elementBytes = count * MemoryLayout<Element>.stride
+        guard elementBytes <= elementBytesLeft else { throw .tooManyElements(count) }
+        elementBytesLeft -= elementBytes
         var elements: [Element] = []
-        // Honest messages are small; a lying one must not make us reserve.
-        elements.reserveCapacity(min(count, 64))
+        elements.reserveCapacity(count)
         for _ in 0..<count {
             var element = Element()
             try element.code(&self)

@@ -180,30 +180,81 @@ import WeirProtocol
         #expect(try read(ApiVersionsResponse.self, exact, version: 3, flexible: true).finalizedFeaturesEpoch == 5)
     }
 
-    /// Three bytes on the wire become a hundred in memory: so the number of elements is bounded, over all arrays of a
+    /// Three bytes on the wire become fifty in memory: so that memory is bounded by the frame's size, over all arrays of a
     /// message together.
-    @Test func elementBombs() {
-        let count = WireReader.elementsMax + 1
-        var bomb = ByteBuffer()
-        bomb.writeInteger(Int32(count))
-        bomb.writeRepeatingByte(0, count: count * 2)
-        #expect(throws: WireError.tooManyElements(limit: WireReader.elementsMax)) {
-            try WireReader.read(DeleteGroupsRequest.self, from: bomb, version: 0)
+    @Test func elementBombs() throws {
+        // Group members with empty names, three bytes each in LeaveGroup v4.
+        let count = 500_000
+        var bomb = ByteBuffer(bytes: [1])
+        writeCompactCount(count, to: &bomb)
+        for _ in 0..<count { bomb.writeBytes([1, 0, 0]) }
+        bomb.writeInteger(UInt8(0))
+        #expect(throws: WireError.tooManyElements(count)) {
+            try WireReader.read(LeaveGroupRequest.self, from: bomb, version: 4)
         }
 
-        // Topics that claim as many partitions each as the frame has bytes.
+        // The same in small portions: a thousand groups with two hundred nameless topics each, in OffsetFetch v8.
         var nested = ByteBuffer()
-        let topics = 100_000
-        nested.writeInteger(Int32(topics))
-        for _ in 0..<topics {
-            nested.writeInteger(Int16(0))
-            nested.writeInteger(Int32(20))
-            nested.writeRepeatingByte(0, count: 20 * 12)
+        writeCompactCount(1000, to: &nested)
+        for _ in 0..<1000 {
+            nested.writeInteger(UInt8(1))
+            writeCompactCount(200, to: &nested)
+            for _ in 0..<200 { nested.writeBytes([1, 1, 0]) }
+            nested.writeInteger(UInt8(0))
         }
-        nested.writeInteger(Int32(0))
-        #expect(throws: WireError.tooManyElements(limit: WireReader.elementsMax)) {
-            try WireReader.read(DeleteRecordsRequest.self, from: nested, version: 0)
+        nested.writeBytes([0, 0])
+        #expect(throws: WireError.tooManyElements(200)) {
+            try WireReader.read(OffsetFetchRequest.self, from: nested, version: 8)
         }
+    }
+
+    private func writeCompactCount(_ count: Int, to buffer: inout ByteBuffer) {
+        var rest = count + 1
+        while rest >= 0x80 {
+            buffer.writeInteger(UInt8(rest & 0x7F) | 0x80)
+            rest >>= 7
+        }
+        buffer.writeInteger(UInt8(rest))
+    }
+
+    /// What is large for a reason is not taken for a bomb: the messages whose elements grow most when they are read.
+    @Test func largeHonestMessages() throws {
+        var fetch = FetchResponse()
+        var topic = FetchResponse.FetchableTopicResponse()
+        topic.partitions = (0..<100_000).map { (index: Int32) in
+            var partition = FetchResponse.PartitionData()
+            partition.partitionIndex = index
+            partition.records = .bytes(ByteBuffer())
+            return partition
+        }
+        fetch.responses = [topic]
+        for version: Int16 in [4, 13] {
+            let bytes = try WireWriter.bytes(fetch, version: version, flexible: FetchResponse.isFlexible(version))
+            let read = try WireReader.read(FetchResponse.self, from: bytes, version: version)
+            #expect(read.responses.first?.partitions.count == 100_000, "v\(version)")
+        }
+
+        var produced = ProduceResponse()
+        produced.responses = (0..<100_000).map { _ in
+            var topic = ProduceResponse.TopicProduceResponse()
+            topic.partitionResponses = [ProduceResponse.PartitionProduceResponse()]
+            return topic
+        }
+        let bytes = try WireWriter.bytes(produced, version: 0, flexible: false)
+        #expect(try WireReader.read(ProduceResponse.self, from: bytes, version: 0).responses.count == 100_000)
+
+        var metadata = MetadataResponse()
+        var described = MetadataResponse.MetadataResponseTopic()
+        described.partitions = (0..<100_000).map { (index: Int32) in
+            var partition = MetadataResponse.MetadataResponsePartition()
+            partition.partitionIndex = index
+            (partition.replicaNodes, partition.isrNodes) = ([1, 2, 3], [1, 2, 3])
+            return partition
+        }
+        metadata.topics = [described]
+        let cluster = try WireWriter.bytes(metadata, version: 12, flexible: true)
+        let read = try WireReader.read(MetadataResponse.self, from: cluster, version: 12)
+        #expect(read.topics.first?.partitions.count == 100_000)
     }
 
     @Test func bytesLeftOver() {
