@@ -68,8 +68,8 @@ struct MetadataHandler: APIHandler {
         if request.includeClusterAuthorizedOperations {
             response.clusterAuthorizedOperations = broker.authorizer.allowedOperations(context.principal, on: .cluster)
         }
-        let isAll = context.apiVersion == 0 ? request.topics?.isEmpty ?? true : request.topics == nil
-        if isAll {
+        // The message reads v0's empty list as null too.
+        if request.topics == nil {
             response.topics = view.state.topics.values.sorted { $0.name < $1.name }.compactMap { topic in
                 guard broker.authorizer.allows(context.principal, .describe, on: .topic(topic.name)) else { return nil }
                 return describe(topic, view, request, context)
