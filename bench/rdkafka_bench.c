@@ -1,6 +1,7 @@
 // A client on librdkafka that loads a broker or times it. Prints JSON on one line.
 //
 //   rdkafka_bench produce BROKER TOPIC COUNT SIZE [KEY=VALUE]...   as fast as it goes; extra settings are librdkafka's
+//   rdkafka_bench spread BROKER TOPIC COUNT SIZE                   over all partitions
 //   rdkafka_bench consume BROKER TOPIC COUNT [KEY=VALUE]...        partition 0 from its beginning
 //   rdkafka_bench ack BROKER TOPIC COUNT SIZE [KEY=VALUE]...       one record at a time: time to its acknowledgement
 //   rdkafka_bench through BROKER TOPIC COUNT SIZE [KEY=VALUE]...   one at a time: time to a consumer that waits for it
@@ -80,8 +81,10 @@ static void report_latency(const char *what, double *times, int count) {
            times[count / 2], times[count * 9 / 10], times[count * 99 / 100], times[count - 1]);
 }
 
+static int32_t target = 0;
+
 static void enqueue(rd_kafka_topic_t *topic, rd_kafka_t *client, char *payload, size_t size) {
-    while (rd_kafka_produce(topic, 0, 0, payload, size, NULL, 0, NULL) == -1) {
+    while (rd_kafka_produce(topic, target, 0, payload, size, NULL, 0, NULL) == -1) {
         if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) die(rd_kafka_err2str(rd_kafka_last_error()));
         rd_kafka_poll(client, 10);
     }
@@ -216,7 +219,7 @@ static void through(const char *broker, const char *name, int count, size_t size
 
 int main(int count, char **arguments) {
     if (count < 5) {
-        fprintf(stderr, "usage: rdkafka_bench produce|ack|through BROKER TOPIC COUNT SIZE [KEY=VALUE]...\n"
+        fprintf(stderr, "usage: rdkafka_bench produce|spread|ack|through BROKER TOPIC COUNT SIZE [KEY=VALUE]...\n"
                         "       rdkafka_bench consume BROKER TOPIC COUNT [KEY=VALUE]...\n");
         return 2;
     }
@@ -229,7 +232,12 @@ int main(int count, char **arguments) {
     }
     if (count < 6) return 2;
     size_t size = strtoull(arguments[5], NULL, 10);
-    if (!strcmp(mode, "produce")) produce(broker, topic, number, size, count - 6, arguments + 6);
+    if (!strcmp(mode, "spread")) {
+        target = RD_KAFKA_PARTITION_UA;
+        char linger[] = "linger.ms=5", sticky[] = "sticky.partitioning.linger.ms=0";
+        char *settings[] = {linger, sticky};
+        produce(broker, topic, number, size, 2, settings);
+    } else if (!strcmp(mode, "produce")) produce(broker, topic, number, size, count - 6, arguments + 6);
     else if (!strcmp(mode, "ack")) acknowledge(broker, topic, (int)number, size, count - 6, arguments + 6);
     else if (!strcmp(mode, "through")) through(broker, topic, (int)number, size, count - 6, arguments + 6);
     else return 2;
