@@ -117,6 +117,7 @@ public final class Broker: Sendable {
                     groups.topicDeleted($0.name)
                 },
                 settingsChanged: { _ in }))
+        await applier.openAhead(store.state, on: workers)
         // Gives the state there is at once, and every later one.
         store.observe { [applier] in applier.apply($0) }
         logs.start()

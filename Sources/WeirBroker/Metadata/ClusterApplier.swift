@@ -17,9 +17,9 @@ final class ClusterApplier: Sendable {
         var brokerConfigs: [String: [String: String]] = [:]
     }
 
-    private let localID: BrokerID
-    private let staticSettings: BrokerSettings
-    private let logs: LogManager
+    let localID: BrokerID
+    let staticSettings: BrokerSettings
+    let logs: LogManager
     private let partitions: PartitionTable
     private let metadata: MetadataCache
     private let logger: Logger

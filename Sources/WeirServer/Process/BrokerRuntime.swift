@@ -34,8 +34,8 @@ final class BrokerRuntime: Sendable {
         addresses = server.addresses
     }
 
-    /// Threads for requests that wait for the disk: cold reads, deletions.
-    private static let workerThreads = 4
+    /// Threads for what waits for the disk: cold reads, deletions, logs that are recovered at the start.
+    private static let workerThreads = 8
 
     /// Takes the data directory, binds the listeners, recovers, and serves.
     ///
@@ -71,7 +71,6 @@ final class BrokerRuntime: Sendable {
             Broker.Environment(
                 settings: settings, clock: clock, timers: timers, random: random, workers: workers, store: store,
                 logs: logs, endpoints: endpoints(settings, bound: server.addresses), logger: logger))
-        logs.start()
         try await server.serve(Dispatcher(broker: broker))
         return BrokerRuntime(
             broker: broker, server: server, logs: logs, registry: registry, group: group, pools: [workers, flushers])
