@@ -78,19 +78,26 @@ public struct BatchView: Sendable {
         return records
     }
 
-    /// The first record at or after the timestamp (in milliseconds): its offset and timestamp; nil when there is none.
+    /// The first record that passes, by its offset and timestamp (in milliseconds since 1970); nil when none does.
     public func firstRecord(
-        atOrAfter timestamp: Int64, limit: Int = 256 * 1024 * 1024
+        limit: Int = 256 * 1024 * 1024, where passes: (_ offset: Int64, _ timestamp: Int64) -> Bool
     ) throws(RecordError) -> (offset: Int64, timestamp: Int64)? {
         let owner = try recordBytes(limit: limit)
         var found: (offset: Int64, timestamp: Int64)?
         try forEachParts(in: owner) { _, parts in
-            let recordTimestamp = self.timestamp(parts)
-            guard recordTimestamp >= timestamp else { return true }
-            found = (header.baseOffset &+ Int64(parts.offsetDelta), recordTimestamp)
+            let (offset, timestamp) = (header.baseOffset &+ Int64(parts.offsetDelta), self.timestamp(parts))
+            guard passes(offset, timestamp) else { return true }
+            found = (offset, timestamp)
             return false
         }
         return found
+    }
+
+    /// The first record at or after the timestamp (in milliseconds): its offset and timestamp; nil when there is none.
+    public func firstRecord(
+        atOrAfter timestamp: Int64, limit: Int = 256 * 1024 * 1024
+    ) throws(RecordError) -> (offset: Int64, timestamp: Int64)? {
+        try firstRecord(limit: limit) { $1 >= timestamp }
     }
 
     /// The first record with the largest timestamp: its offset and timestamp; nil when no record has one.

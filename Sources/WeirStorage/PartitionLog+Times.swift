@@ -89,10 +89,14 @@ extension PartitionLog {
                 if batch(header), header.lastOffset >= search.startOffset {
                     let bytes = try FileSlice(file: file, offset: position, count: header.totalBytes).readAll()
                     let epoch = LeaderEpoch(header.partitionLeaderEpoch)
-                    for (offset, timestamp) in BatchTimes.all(in: bytes, header: header)
-                    where offset >= search.startOffset && record(timestamp) {
-                        guard offset < search.bound else { return nil }
-                        return TimestampedOffset(offset: Offset(offset), timestamp: timestamp, leaderEpoch: epoch)
+                    // A batch whose records cannot be read is passed over.
+                    let found = try? BatchView(parsing: bytes).firstRecord {
+                        $0 >= search.startOffset && record($1)
+                    }
+                    if let found {
+                        guard found.offset < search.bound else { return nil }
+                        return TimestampedOffset(
+                            offset: Offset(found.offset), timestamp: found.timestamp, leaderEpoch: epoch)
                     }
                 }
                 position += Int64(header.totalBytes)
