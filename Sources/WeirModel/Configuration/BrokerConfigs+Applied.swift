@@ -31,9 +31,11 @@ extension BrokerConfigs {
                 + "one built so far. Weir's own key."),
         ConfigDefinition(
             "broker.session.timeout.ms", .int, "9000", .atLeast(1), readOnly: true,
+            effect: .notYet("clusters of several brokers are not built yet"),
             "The milliseconds without a sign of life after which the registry counts this broker as gone."),
         ConfigDefinition(
             "broker.heartbeat.interval.ms", .int, "2000", .atLeast(1), readOnly: true,
+            effect: .notYet("clusters of several brokers are not built yet"),
             "The milliseconds between two signs of life to the registry."),
         ConfigDefinition(
             "log.level", .string, "info", .oneOf(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
@@ -46,15 +48,15 @@ extension BrokerConfigs {
     static let storage: [ConfigDefinition] = [
         ConfigDefinition(
             "log.dirs", .list, nil, readOnly: true,
-            "The data directories, comma-separated; without it log.dir. --data sets it."),
+            "The data directory; without it log.dir. --data sets it. More than one, comma-separated, is not built yet."),
         ConfigDefinition(
             "log.dir", .string, "weir-data", .notEmpty, readOnly: true,
             "The data directory when log.dirs is not set. Kafka's default is /tmp/kafka-logs."),
         ConfigDefinition(
-            "flusher.threads", .int, "8", .integers(1...256), readOnly: true,
+            "flusher.threads", .int, "8", .integers(1...64), readOnly: true,
             "How many threads sync dirty logs in parallel, for each data directory. Weir's own key."),
         ConfigDefinition(
-            "log.max.open.files", .int, "4096", .integers(16...1_000_000), readOnly: true,
+            "log.max.open.files", .int, "512", .integers(16...1_000_000), readOnly: true,
             "How many of the logs' files are held open at once; others are opened again when they are needed. Weir's "
                 + "own key."),
         ConfigDefinition(
@@ -65,12 +67,14 @@ extension BrokerConfigs {
             "The milliseconds between two writings of the recovery point, from which a start after a crash reads on."),
         ConfigDefinition(
             "log.flush.start.offset.checkpoint.interval.ms", .int, "60000", .atLeast(0), readOnly: true,
+            effect: .notYet("start offsets are written with the recovery points"),
             "The milliseconds between two writings of the logs' start offsets."),
         ConfigDefinition(
             "producer.id.expiration.ms", .int, "86400000", .atLeast(1), readOnly: true,
             "The milliseconds for which a partition remembers an idempotent producer that has gone quiet."),
         ConfigDefinition(
             "producer.id.expiration.check.interval.ms", .int, "600000", .atLeast(1), readOnly: true,
+            effect: .notYet("producers are forgotten as their partitions are looked after"),
             "The milliseconds between two looks for idempotent producers to forget."),
         ConfigDefinition(
             "batch.decompressed.max.bytes", .int, "67108864", .atLeast(1024), readOnly: true,

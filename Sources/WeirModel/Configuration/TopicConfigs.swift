@@ -70,14 +70,14 @@ public enum TopicConfigs {
                 + "were acknowledged and read. Weir's own key."),
         ConfigDefinition(
             "flush.messages", .long, "9223372036854775807", .atLeast(1),
-            effect: .notYet("dirty logs are synced continuously, sooner than any interval would"),
             synonyms: [ConfigSynonym("log.flush.interval.messages")],
-            "How many records may be written before the log is synced."),
+            "How many records may be written before the log is synced, with flush.mode=async; with sync, every write is "
+                + "synced at once."),
         ConfigDefinition(
             "flush.ms", .long, "9223372036854775807", .atLeast(0),
-            effect: .notYet("dirty logs are synced continuously, sooner than any interval would"),
             synonyms: [ConfigSynonym("log.flush.interval.ms"), ConfigSynonym("log.flush.scheduler.interval.ms")],
-            "How many milliseconds may pass before a written record is synced."),
+            "How many milliseconds may pass before a written record is synced, with flush.mode=async, where the largest "
+                + "value means about ten seconds; with sync, every write is synced at once."),
     ]
 
     private static let times: [ConfigDefinition] = [
@@ -124,21 +124,20 @@ public enum TopicConfigs {
         ConfigDefinition(
             "compression.type", .string, "producer",
             .oneOf(["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"]),
-            effect: .notYet("batches are kept as the producer compressed them"),
             synonyms: [ConfigSynonym("compression.type")],
             "The codec in which batches are stored; producer keeps each batch as it came."),
         ConfigDefinition(
             "compression.gzip.level", .int, "-1", .integersOr(-1, 1...9),
-            effect: .notYet("batches are kept as the producer compressed them"),
+            effect: .notYet("batches that the broker compresses get the library's own level"),
             synonyms: [ConfigSynonym("compression.gzip.level")],
             "The level when compression.type is gzip; -1 is the library's own."),
         ConfigDefinition(
             "compression.lz4.level", .int, "9", .integers(1...17),
-            effect: .notYet("batches are kept as the producer compressed them"),
+            effect: .notYet("batches that the broker compresses get the library's own level"),
             synonyms: [ConfigSynonym("compression.lz4.level")], "The level when compression.type is lz4."),
         ConfigDefinition(
             "compression.zstd.level", .int, "3", .integers(-131_072...22),
-            effect: .notYet("batches are kept as the producer compressed them"),
+            effect: .notYet("batches that the broker compresses get the library's own level"),
             synonyms: [ConfigSynonym("compression.zstd.level")], "The level when compression.type is zstd."),
         ConfigDefinition(
             "message.format.version", .string, "3.0-IV1", .notEmpty,
@@ -176,7 +175,7 @@ public enum TopicConfigs {
 
     private static let replication: [ConfigDefinition] = [
         ConfigDefinition(
-            "min.insync.replicas", .int, "1", .atLeast(1), effect: replicationMissing,
+            "min.insync.replicas", .int, "1", .atLeast(1),
             synonyms: [ConfigSynonym("min.insync.replicas")],
             "How many replicas must be in sync for acks=all to be accepted."),
         ConfigDefinition(
