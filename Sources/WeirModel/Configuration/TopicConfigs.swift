@@ -128,16 +128,13 @@ public enum TopicConfigs {
             "The codec in which batches are stored; producer keeps each batch as it came."),
         ConfigDefinition(
             "compression.gzip.level", .int, "-1", .integersOr(-1, 1...9),
-            effect: .notYet("batches that the broker compresses get the library's own level"),
             synonyms: [ConfigSynonym("compression.gzip.level")],
             "The level when compression.type is gzip; -1 is the library's own."),
         ConfigDefinition(
             "compression.lz4.level", .int, "9", .integers(1...17),
-            effect: .notYet("batches that the broker compresses get the library's own level"),
             synonyms: [ConfigSynonym("compression.lz4.level")], "The level when compression.type is lz4."),
         ConfigDefinition(
             "compression.zstd.level", .int, "3", .integers(-131_072...22),
-            effect: .notYet("batches that the broker compresses get the library's own level"),
             synonyms: [ConfigSynonym("compression.zstd.level")], "The level when compression.type is zstd."),
         ConfigDefinition(
             "message.format.version", .string, "3.0-IV1", .notEmpty,
