@@ -192,6 +192,41 @@ import WeirModel
         #expect(problem(("num.partitions", "20000")).contains("topic.partitions.max"))
     }
 
+    /// The file that comes with Kafka 4, without its comments.
+    @Test func kafkasOwnFileIsTaken() throws {
+        let file = """
+            process.roles=broker,controller
+            node.id=1
+            controller.quorum.bootstrap.servers=localhost:9093
+            listeners=PLAINTEXT://:9092,CONTROLLER://:9093
+            inter.broker.listener.name=PLAINTEXT
+            advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093
+            controller.listener.names=CONTROLLER
+            listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL
+            num.network.threads=3
+            num.io.threads=8
+            socket.send.buffer.bytes=102400
+            socket.receive.buffer.bytes=102400
+            socket.request.max.bytes=104857600
+            log.dirs=/tmp/kraft-combined-logs
+            num.partitions=1
+            num.recovery.threads.per.data.dir=2
+            offsets.topic.replication.factor=1
+            share.coordinator.state.topic.replication.factor=1
+            share.coordinator.state.topic.min.isr=1
+            transaction.state.log.replication.factor=1
+            transaction.state.log.min.isr=1
+            log.retention.hours=168
+            log.segment.bytes=1073741824
+            log.retention.check.interval.ms=300000
+            """
+        let allow = ConfigEntry(
+            key: "allow.plaintext", value: "true", source: .commandLine, origin: "--allow-plaintext")
+        let settings = try BrokerSettings(entries: PropertiesFile.parse(file, name: "server.properties") + [allow])
+        #expect(settings.listeners.map(\.description) == ["PLAINTEXT://:9092"])
+        #expect(settings.advertisedListeners.map(\.hostAndPort) == ["localhost:9092"])
+    }
+
     @Test func brokerIdIsNodeId() throws {
         #expect(try settings([("broker.id", "7")]).nodeID == BrokerID(7))
         #expect(try settings([("broker.id", "7"), ("node.id", "8")]).nodeID == BrokerID(8))

@@ -176,8 +176,13 @@ extension BrokerSettings {
         let explicitNode = values["node.id"] == nil ? values["broker.id"] : nil
         nodeID = BrokerID(explicitNode.flatMap(ConfigValue.integer).map { Int32(clamping: $0) } ?? int32("node.id"))
         rack = value("broker.rack").map(ConfigValue.trimmed)
-        listeners = list("listeners").compactMap { ListenerAddress($0) }
-        advertisedListeners = list("advertised.listeners").compactMap { ListenerAddress($0) }
+        // A Kafka file of a combined node names a listener for its controller, which Weir has no use for.
+        let controllers = Set(list("controller.listener.names").map { $0.uppercased() })
+        func served(_ key: String) -> [ListenerAddress] {
+            list(key).compactMap { ListenerAddress($0) }.filter { !controllers.contains($0.name) }
+        }
+        listeners = served("listeners")
+        advertisedListeners = served("advertised.listeners")
         allowPlaintext = boolean("allow.plaintext")
         registry = text("registry")
         brokerSessionTimeoutMs = long("broker.session.timeout.ms")
