@@ -56,6 +56,15 @@ public struct WireReader: WireCoder {
         return value
     }
 
+    /// Reads a request, and passes over bytes behind it as Kafka does: librdkafka 2.16 asks for all topics with three bytes
+    /// too many (Metadata v9 and later).
+    public static func readRequest<Message: WireRequest>(
+        _ type: Message.Type, from buffer: ByteBuffer, version: Int16
+    ) throws(WireError) -> Message {
+        var rest = buffer
+        return try readPrefix(type, from: &rest, version: version, flexible: Message.isFlexible(version))
+    }
+
     /// Reads a message that must fill the buffer to its end.
     public static func read<Message: WireMessage>(
         _ type: Message.Type, from buffer: ByteBuffer, version: Int16

@@ -154,7 +154,7 @@ def test_many_partitions_within_the_descriptor_limit(own_broker):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     data = own_broker.data
     broker = Broker(data=data)
-    original = os.environ.get("WEIR_BINARY")
+    original = os.environ.get("WEIR_TEST_BINARY")
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     try:
         broker.options += ["--set", "num.partitions=10"]

@@ -15,13 +15,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def binary() -> str:
-    """The `weir` under test: $WEIR_BINARY, else the newest build in .build."""
-    named = os.environ.get("WEIR_BINARY")
+    """The `weir` under test: $WEIR_TEST_BINARY, else the newest build in .build."""
+    named = os.environ.get("WEIR_TEST_BINARY")
     if named:
         return named
     built = [p for p in (ROOT / ".build/release/weir", ROOT / ".build/debug/weir") if p.exists()]
     if not built:
-        raise RuntimeError("no weir binary: run `swift build --product weir` or set WEIR_BINARY")
+        raise RuntimeError("no weir binary: run `swift build --product weir` or set WEIR_TEST_BINARY")
     return str(max(built, key=lambda p: p.stat().st_mtime))
 
 

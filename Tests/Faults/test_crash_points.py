@@ -1,6 +1,6 @@
 """SIGKILL inside the broker at the Nth call of each kind that touches the disk.
 
-`strace` injects the signal, so that the broker needs no code for it. WEIR_CRASH_POINTS bounds how many points a run tries
+`strace` injects the signal, so that the broker needs no code for it. WEIR_TEST_CRASH_POINTS bounds how many points a run tries
 (spread evenly over all calls and counts), "all" tries every one.
 """
 
@@ -13,7 +13,7 @@ import subprocess
 from workload import Broker, Notes, Workload, check
 
 CALLS = ["pwrite64", "fdatasync", "fsync", "rename", "fallocate", "ftruncate", "unlink", "mkdir"]
-POINTS = os.environ.get("WEIR_CRASH_POINTS", "200")
+POINTS = os.environ.get("WEIR_TEST_CRASH_POINTS", "200")
 
 
 class TracedBroker(Broker):

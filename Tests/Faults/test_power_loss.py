@@ -1,5 +1,5 @@
 """Power cuts: ext4 on a loop device is shut down without flushing its log (EXT4_IOC_SHUTDOWN) at random moments under
-load, mounted again, and must hold everything that was acknowledged. WEIR_POWER_CUTS says how many."""
+load, mounted again, and must hold everything that was acknowledged. WEIR_TEST_POWER_CUTS says how many."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ import time
 import pytest
 from workload import Broker, Notes, Workload, check
 
-CUTS = int(os.environ.get("WEIR_POWER_CUTS", "20"))
+CUTS = int(os.environ.get("WEIR_TEST_POWER_CUTS", "20"))
 EXT4_IOC_SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2
 
@@ -50,7 +50,7 @@ class Disk:
 
 
 def test_power_cuts_lose_nothing_acknowledged():
-    seed = int(os.environ.get("WEIR_SEED", random.randrange(1 << 32)))
+    seed = int(os.environ.get("WEIR_TEST_SEED", random.randrange(1 << 32)))
     print(f"seed {seed}")
     chance = random.Random(seed)
     lost_power = 0

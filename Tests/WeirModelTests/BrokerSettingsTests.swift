@@ -58,6 +58,14 @@ import WeirModel
         }
     }
 
+    @Test func aForeignVariableIsPassedOverAndAMisspeltOneRefused() throws {
+        let foreign = try BrokerSettings(entries: ConfigEntry.environment(["WEIR_BINARY": "/usr/bin/weir"]))
+        #expect(foreign.warnings.count == 1)
+        #expect(throws: ConfigurationError.self) {
+            try BrokerSettings(entries: ConfigEntry.environment(["WEIR_NUM_PARTITION": "2"]))
+        }
+    }
+
     @Test func setOptions() throws {
         let entry = try ConfigEntry.commandLine("ssl.cipher.suites=a=b")
         #expect(entry.key == "ssl.cipher.suites")

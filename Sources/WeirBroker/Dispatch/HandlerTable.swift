@@ -72,7 +72,7 @@ private final class TypedHandlerEntry<Handler: APIHandler>: HandlerEntry, @unche
     override func run(_ body: ByteBuffer, _ context: RequestContext, slot: UInt64, sink: any ReplySink)
         throws(WireError)
     {
-        let request = try WireReader.read(Handler.Request.self, from: body, version: context.apiVersion)
+        let request = try WireReader.readRequest(Handler.Request.self, from: body, version: context.apiVersion)
         handler.handle(request, Call(context: context, slot: slot, sink: sink))
     }
 

@@ -88,7 +88,12 @@ public struct BrokerSettings: Sendable {
     /// Takes settings of any sources in any order; among those of one source the last wins.
     public init(entries: [ConfigEntry]) throws(ConfigurationError) {
         var problems: [String] = []
+        var foreign: [String] = []
         for entry in entries {
+            if entry.isForeign {
+                foreign.append("\(entry.origin) is not a setting of Weir's and is passed over")
+                continue
+            }
             if let problem = BrokerConfigs.validate(name: entry.key, value: entry.value) {
                 problems.append("\(entry.origin): \(problem)")
             }
@@ -97,7 +102,7 @@ public struct BrokerSettings: Sendable {
             sources[entry.key] = entry.source
         }
         guard problems.isEmpty else { throw ConfigurationError(problems) }
-        warnings = Self.warnings(about: values.keys.sorted())
+        warnings = foreign + Self.warnings(about: values.keys.sorted())
         resolve()
         problems = contradictions()
         guard problems.isEmpty else { throw ConfigurationError(problems) }

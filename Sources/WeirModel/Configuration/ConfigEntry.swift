@@ -52,6 +52,12 @@ public struct ConfigEntry: Sendable, Hashable {
         "WEIR_" + key.uppercased().split(separator: ".", omittingEmptySubsequences: false).joined(separator: "_")
     }
 
+    /// Whether this is a variable of somebody else's that happens to start with `WEIR_`: unlike a file, the environment is
+    /// shared. A name close to one of Weir's keys is a misspelling, and refused.
+    var isForeign: Bool {
+        source == .environment && BrokerConfigs.definition(key) == nil && BrokerConfigs.nearest(to: key) == nil
+    }
+
     private static func isForeign(_ name: String) -> Bool {
         name == "WEIR_PORT"
             || ["WEIR_TEST_", "WEIR_BENCH_", "WEIR_SERVICE_", "WEIR_PORT_"].contains { name.hasPrefix($0) }
