@@ -86,7 +86,7 @@ let package = Package(
             ["WeirClient", "WeirModel", "WeirSystem", "WeirProtocol", "WeirRecords", "WeirStorage", nioCore, logging]),
         .executableTarget(
             name: "weir",
-            dependencies: ["WeirServer", "WeirTools", "WeirClient", "WeirModel", arguments, logging],
+            dependencies: ["WeirServer", "WeirTools", "WeirClient", "WeirModel", "WeirSystem", nioCore, arguments, logging],
             swiftSettings: strict),
         room(
             "WeirTesting",

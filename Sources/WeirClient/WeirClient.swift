@@ -13,6 +13,7 @@
 @_exported public import struct WeirModel.TopicPartition
 @_exported public import struct WeirModel.UniqueID
 @_exported public import enum WeirRecords.CompressionCodec
+@_exported public import struct WeirRecords.RecordHeader
 
 extension TopicPartition {
     /// A partition by its topic's name and its number.

@@ -19,7 +19,7 @@ struct Weir: AsyncParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage.
             """,
         subcommands: [
-            BrokerCommand.self,
+            BrokerCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
             VersionCommand.self,
         ])
 
@@ -41,6 +41,11 @@ struct Weir: AsyncParsableCommand {
     private static func leave(with error: any Error) -> Never {
         let code = exitCode(for: error)
         let message = fullMessage(for: error)
+        if code == .failure, !(error is ExitCode) {
+            // One line that says what is wrong and what to do.
+            StandardError.print("weir: \(error)")
+            endProcess(1)
+        }
         if code == .success {
             if !message.isEmpty { print(message) }
             endProcess(0)

@@ -29,7 +29,7 @@ public enum ConfigResource: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// One configuration key of a resource.
-public struct ConfigEntry: Sendable, Hashable {
+public struct ConfigurationEntry: Sendable, Hashable {
     /// Where a value comes from; Kafka's numbers.
     public enum Source: Int8, Sendable {
         case unknown = 0
@@ -79,7 +79,7 @@ extension Admin {
     /// Every configuration key of a resource with its value in effect, in the order of names.
     public func configuration(
         of resource: ConfigResource, includeDocumentation: Bool = false
-    ) async throws(ClientError) -> [ConfigEntry] {
+    ) async throws(ClientError) -> [ConfigurationEntry] {
         var wire = DescribeConfigsRequest.DescribeConfigsResource()
         (wire.resourceType, wire.resourceName) = resource.wire
         wire.configurationKeys = nil
@@ -96,9 +96,9 @@ extension Admin {
             }
             try Self.check(result.errorCode, about: "\(resource)", detail: result.errorMessage)
             return result.configs.map { config in
-                ConfigEntry(
+                ConfigurationEntry(
                     name: config.name, value: config.value,
-                    source: ConfigEntry.Source(rawValue: config.configSource) ?? .unknown,
+                    source: ConfigurationEntry.Source(rawValue: config.configSource) ?? .unknown,
                     isReadOnly: config.readOnly, isSensitive: config.isSensitive,
                     documentation: includeDocumentation ? config.documentation : nil)
             }.sorted { $0.name < $1.name }
