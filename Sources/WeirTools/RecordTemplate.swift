@@ -19,7 +19,9 @@ public struct RecordTemplate: Sendable, Equatable {
         while let byte = bytes.popFirst() {
             switch byte {
             case UInt8(ascii: "%"):
-                guard let token = bytes.popFirst() else { throw ToolError("the template ends in '%'; write '%%' for one") }
+                guard let token = bytes.popFirst() else {
+                    throw ToolError("the template ends in '%'; write '%%' for one")
+                }
                 if token == byte {
                     text.append(byte)
                     continue

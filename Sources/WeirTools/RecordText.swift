@@ -97,7 +97,8 @@ public enum RecordText {
         switch json[name] {
         case .string(let text): return ByteBuffer(string: text)
         case nil, .null: break
-        default: throw ToolError("\"\(name)\" must be a string or null; other bytes go as base64 under \"\(name)_base64\"")
+        default:
+            throw ToolError("\"\(name)\" must be a string or null; other bytes go as base64 under \"\(name)_base64\"")
         }
         switch json["\(name)_base64"] {
         case nil, .null: return nil

@@ -88,7 +88,8 @@ struct ConsumeCommand: AsyncParsableCommand {
         let all = try await consumer.partitions(of: topic)
         let wanted = partition.isEmpty ? all : partition.map { TopicPartition(topic, $0) }
         for key in wanted where !all.contains(key) {
-            throw CommandFailure("topic '\(topic)' has \(all.count) partition(s), so there is no partition \(key.partition)")
+            throw CommandFailure(
+                "topic '\(topic)' has \(all.count) partition(s), so there is no partition \(key.partition)")
         }
         let starts = Dictionary(wanted.map { ($0, start) }, uniquingKeysWith: { first, _ in first })
         guard until != nil || exitAtEnd else { return try await consumer.assign(try await bounded(starts, consumer)) }

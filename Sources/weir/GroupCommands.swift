@@ -148,7 +148,8 @@ struct GroupDelete: AsyncParsableCommand {
         try await connection.withAdmin { admin in
             for name in names {
                 try await admin.deleteGroup(name)
-                print(json ? JSON.object(["group": .string(name), "deleted": .bool(true)]).text : "deleted group \(name)")
+                print(
+                    json ? JSON.object(["group": .string(name), "deleted": .bool(true)]).text : "deleted group \(name)")
             }
         }
     }

@@ -59,7 +59,8 @@ struct ProduceCommand: AsyncParsableCommand {
             // A wrong address or topic shows before anything is read.
             let count = try await producer.partitionCount(of: topic)
             if let partition, partition >= count {
-                throw CommandFailure("topic '\(topic)' has \(count) partition(s), so there is no partition \(partition)")
+                throw CommandFailure(
+                    "topic '\(topic)' has \(count) partition(s), so there is no partition \(partition)")
             }
             var pending = DeliveryWindow()
             var progress = ProgressLine("written")
@@ -78,7 +79,9 @@ struct ProduceCommand: AsyncParsableCommand {
             try await producer.flush()
             try await pending.settle()
             progress.end()
-            if Terminal.hasErrors { StandardError.print("\(number) record\(number == 1 ? "" : "s") written to \(topic)") }
+            if Terminal.hasErrors {
+                StandardError.print("\(number) record\(number == 1 ? "" : "s") written to \(topic)")
+            }
         }
     }
 

@@ -23,7 +23,9 @@ struct TopicCreate: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The broker's default.replication.factor when not given.", valueName: "r"))
     var replicationFactor: Int16?
 
-    @Option(help: ArgumentHelp("A topic configuration, such as retention.ms=3600000. May be repeated.", valueName: "key=value"))
+    @Option(
+        help: ArgumentHelp(
+            "A topic configuration, such as retention.ms=3600000. May be repeated.", valueName: "key=value"))
     var config: [KeyValue] = []
 
     @Flag(help: "Do nothing when the topic exists already.")
@@ -59,7 +61,8 @@ struct TopicCreate: AsyncParsableCommand {
                 let created = try await admin.createTopic(wanted, validateOnly: dryRun)
                 print(json ? Self.json(created, isNew: !dryRun).text : Self.line(created, dryRun: dryRun))
             } catch let error as ClientError where ifNotExists && error.brokerCode == .topicAlreadyExists {
-                print(json ? JSON.object(["topic": .string(name), "created": .bool(false)]).text : "topic \(name) exists")
+                print(
+                    json ? JSON.object(["topic": .string(name), "created": .bool(false)]).text : "topic \(name) exists")
             }
         }
     }
@@ -338,13 +341,16 @@ struct TopicTrim: AsyncParsableCommand {
                 throw CommandFailure("topic '\(name)' has no partition \(key.partition)")
             }
             let starts = try await admin.offsets(Dictionary(uniqueKeysWithValues: wanted.map { ($0, .earliest) }))
+            let ends = try await admin.offsets(Dictionary(uniqueKeysWithValues: wanted.map { ($0, .latest) }))
             let targets = try await admin.offsets(Dictionary(uniqueKeysWithValues: wanted.map { ($0, spec) }))
             var before: [TopicPartition: Offset?] = [:]
             var plan: [String] = []
             for (key, target) in targets.sorted(by: { $0.key < $1.key }) {
-                guard let start = starts[key]?.offset, target.offset > start else { continue }
-                before[key] = target.offset
-                plan.append("Delete offsets \(start) to \(target.offset - 1) of \(key)")
+                guard let start = starts[key]?.offset, let end = ends[key]?.offset else { continue }
+                let next = min(target.offset, end)
+                guard next > start else { continue }
+                before[key] = next
+                plan.append("Delete offsets \(start) to \(next - 1) of \(key)")
             }
             if !before.isEmpty {
                 try Terminal.confirm(plan, yes: yes)

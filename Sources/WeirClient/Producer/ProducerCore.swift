@@ -75,7 +75,8 @@ final class ProducerCore: @unchecked Sendable {
         let (batches, nextDue) = accumulator.withLock { accumulator in
             accumulator.isWoken = false
             return accumulator.take(now: now, random: cluster.random) { partition in
-                machine.hasRoom(slot: machine.slot(of: partition))
+                let slot = machine.slot(of: partition)
+                return machine.hasRoom(slot: slot)
             }
         }
         for batch in batches { seal(batch) }
@@ -260,6 +261,7 @@ final class ProducerCore: @unchecked Sendable {
 
     private func requestIdentity(replacing old: ProducerIdentity?) {
         var request = InitProducerIDRequest()
+        request.transactionalID = nil
         request.transactionTimeoutMs = .max
         if let old {
             request.producerID = old.id.rawValue

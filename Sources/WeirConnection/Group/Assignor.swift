@@ -126,7 +126,8 @@ struct StickyAssignment {
         let existing = Set(all)
         var owners: [TopicPartition: Int] = [:]
         for (index, member) in members.enumerated() {
-            for partition in member.owned where existing.contains(partition) && topics[index].contains(partition.topic) {
+            for partition in member.owned where existing.contains(partition) && topics[index].contains(partition.topic)
+            {
                 // Two claims: the younger generation is right; of one generation, nobody is.
                 if let rival = owners[partition] {
                     if members[rival].generation == member.generation {
