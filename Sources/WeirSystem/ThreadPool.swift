@@ -37,17 +37,18 @@ public final class ThreadPool: WorkerPool, @unchecked Sendable {
     /// Runs the work on a thread soon. Work submitted after `close` is dropped.
     public func submit(_ work: @escaping @Sendable () -> Void) {
         pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        if closing { return }
+        if closing { return unlock() }
         queue.append(work)
-        if idle >= queue.count - head {
-            pthread_cond_signal(wake)
-        } else if threads.count < limit {
+        if idle < queue.count - head, threads.count < limit {
             startThread()
-        } else {
-            pthread_cond_signal(wake)
+            return unlock()
         }
+        pthread_mutex_unlock(mutex)
+        // After the unlock: the thread that wakes would only wait for the mutex, and wake its owner again.
+        pthread_cond_signal(wake)
     }
+
+    private func unlock() { pthread_mutex_unlock(mutex) }
 
     /// Runs what is queued to the end and stops the threads. Not to be called from one of them.
     public func close() {

@@ -243,4 +243,22 @@ private typealias Key = FakeDispatcher.Key
             }
         }
     }
+
+    @Test func requestsThatDoNotGoOnDoNotKeepTheMemoryOfOthers() async throws {
+        var limits = ServerLimits()
+        limits.requestMemoryMax = 1 << 20
+        try await FakeBroker.run(limits: limits, loops: 1) { broker in
+            let body = [UInt8](repeating: 5, count: 900_000)
+            let request = RawClient.request(key: Key.echo, body: body)
+            let stuck = try (0..<4).map { _ in try RawClient(port: broker.port) }
+            for client in stuck { _ = client.sendNow(Array(request.prefix(600_000))) }
+            try await eventually { broker.server.connectionCount == 4 }
+            let healthy = try RawClient(port: broker.port)
+            let reader = inBackground { try healthy.receiveFrame().count }
+            let sender = inBackground { healthy.send(request) }
+            #expect(try await sender.value)
+            #expect(try await reader.value == request.count - 4)
+            withExtendedLifetime(stuck) {}
+        }
+    }
 }

@@ -42,7 +42,10 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
     private var isClosed = false
     private var wantsRead = false
     private var activeSweep: UInt32
-    private var heldBytes = 0
+    /// Memory kept for frames that are unfinished or wait.
+    private(set) var heldBytes = 0
+    /// Since when the first of these frames is unfinished.
+    private(set) var heldSince = NIODeadline.now()
     /// Set while the loop keeps this connection in its list of those that wait for memory.
     var isStarved = false
 
@@ -117,11 +120,13 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
     private func process() {
         guard !isProcessing else { return }
         isProcessing = true
+        var hasStarted = false
         do throws(FrameError) {
             while replies.canStart, isWritable, !isClosed, let frame = try frames.next() {
                 let slot = replies.open()
                 let ordering = dispatcher.dispatch(Self.ownFrame(frame), slot: slot, connection: info, sink: self)
                 replies.started(slot, ordering)
+                hasStarted = true
             }
         } catch {
             refuse(error)
@@ -130,6 +135,7 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
         guard !isClosed else { return }
         frames.settle(loop.buffers)
         let capacity = frames.heldCapacity
+        if capacity > 0, hasStarted || heldBytes == 0 { heldSince = .now() }
         if capacity != heldBytes {
             loop.heldChanged(from: heldBytes, to: capacity, by: self)
             heldBytes = capacity
@@ -260,6 +266,15 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
 
     func closeIdle() {
         services.logger.debug("connection closed", metadata: services.metadata(self, "idle"))
+        closeNow()
+    }
+
+    func closeForMemory() {
+        services.logger.warning(
+            "connection closed",
+            metadata: services.metadata(
+                self, "queued.max.request.bytes is used up, and its request of \(heldBytes) bytes so far does not go on"
+            ))
         closeNow()
     }
 

@@ -26,6 +26,10 @@ final class ServerLoop: @unchecked Sendable {
     private var starved: [Connection] = []
     /// The one connection that may go on although memory is short, so that something always finishes.
     private weak var privileged: Connection?
+    private var relief: Scheduled<Void>?
+    /// How old an unfinished request may be while memory is short: clients that begin large requests and do not go on must
+    /// not hold up those that would.
+    static let shortageMax = TimeAmount.seconds(2)
 
     init(eventLoop: any EventLoop, limits: ServerLimits, loopCount: Int) {
         self.eventLoop = eventLoop
@@ -96,6 +100,8 @@ final class ServerLoop: @unchecked Sendable {
     func closeAll() {
         sweeps?.cancel()
         sweeps = nil
+        relief?.cancel()
+        relief = nil
         for connection in connections.values { connection.closeNow() }
     }
 
@@ -118,7 +124,26 @@ final class ServerLoop: @unchecked Sendable {
             connection.isStarved = true
             starved.append(connection)
         }
+        if relief == nil {
+            relief = eventLoop.scheduleTask(in: Self.shortageMax) { [weak self] in self?.relieve() }
+        }
         return false
+    }
+
+    /// Memory has been short for a while: makes room, beginning with what has been unfinished for longest.
+    private func relieve() {
+        relief = nil
+        guard !starved.isEmpty else { return }
+        let oldest = connections.values.filter { $0.heldBytes > 0 }.sorted { $0.heldSince < $1.heldSince }
+        let latest = NIODeadline.now() - Self.shortageMax
+        tick {
+            for connection in oldest where heldBytes > heldBytesMax && connection.heldSince <= latest {
+                connection.closeForMemory()
+            }
+        }
+        // Who is still over the limit comes back here by `mayGrow`.
+        privileged = nil
+        wakeStarved()
     }
 
     private func wakeStarved() {
