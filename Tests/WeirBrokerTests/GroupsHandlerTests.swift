@@ -287,13 +287,13 @@ struct GroupsHandlerTests {
         let bed = try GroupsTestBed()
         var request = FindCoordinatorRequest()
         if version >= 1 {
-            request.keyType = 1
+            request.keyType = 2
             if version >= 4 { request.coordinatorKeys = ["t"] } else { request.key = "t" }
             let answer = try bed.ask(request, version: version)
             let code = version >= 4 ? answer.coordinators.first?.errorCode : answer.errorCode
             let message = version >= 4 ? answer.coordinators.first?.errorMessage : answer.errorMessage
             #expect(code == ErrorCode.invalidRequest.rawValue)
-            #expect(message == "This broker does not coordinate transactions.")
+            #expect(message == "This broker does not coordinate share groups.")
             #expect(bed.host.preparations == 0)
         }
         request.keyType = 0
@@ -310,6 +310,11 @@ struct GroupsHandlerTests {
             #expect(answer.errorCode == 0 && answer.nodeID == 1 && answer.host == "127.0.0.1" && answer.port == 9092)
         }
         #expect(bed.host.preparations == 1)
+        guard version >= 1 else { return }
+        // So that the client goes on to InitProducerId, which says that there are no transactions.
+        request.keyType = 1
+        let answer = try bed.ask(request, version: version)
+        #expect((version >= 4 ? answer.coordinators.first?.errorCode : answer.errorCode) == 0)
     }
 
     private struct DenyAll: Authorizer {

@@ -4,14 +4,16 @@ import WeirProtocol
 /// FindCoordinator (key 10), versions 0–6: which broker coordinates a group.
 ///
 /// v1 adds the key type (0 group, 1 transaction, 2 share group), v4 asks for several keys with an error each (KIP-699).
-/// The first question makes `__consumer_offsets`. Transactions and share groups are not served: they get INVALID_REQUEST
-/// with a message that says so, as an unknown key type does in Kafka.
+/// The first question makes `__consumer_offsets`. Share groups are not served: they get INVALID_REQUEST with a message that
+/// says so, as an unknown key type does in Kafka. Neither are transactions, but clients repeat this question on any error
+/// until their time is up; so a transactional id is sent to a broker, whose InitProducerId then says it.
 struct FindCoordinatorHandler: APIHandler {
     static let versions: ClosedRange<Int16> = 0...6
     let groups: GroupCoordinator
     let authorizer: any Authorizer
 
     private static let groupType: Int8 = 0
+    private static let transactionType: Int8 = 1
 
     func handle(_ request: FindCoordinatorRequest, _ call: Call<FindCoordinatorResponse>) {
         let keys = call.context.apiVersion >= 4 ? request.coordinatorKeys : [request.key]
@@ -31,7 +33,11 @@ struct FindCoordinatorHandler: APIHandler {
     ) -> (code: ErrorCode, message: String)? {
         switch type {
         case Self.groupType: break
-        case 1: return (.invalidRequest, "This broker does not coordinate transactions.")
+        case Self.transactionType:
+            guard authorizer.allows(context.principal, .describe, on: .transactionalID(key)) else {
+                return (.transactionalIDAuthorizationFailed, "Not authorized to access transactional id \(key).")
+            }
+            return nil
         case 2: return (.invalidRequest, "This broker does not coordinate share groups.")
         default: return (.invalidRequest, "The coordinator type \(type) is unknown.")
         }

@@ -19,7 +19,13 @@ struct OffsetForLeaderEpochHandler: APIHandler {
             result.partitions = wanted.partitions.map { partition in
                 var answer = OffsetForLeaderEpochResponse.EpochEndOffset()
                 answer.partition = partition.partition
-                let code = allowed ? lookUp(wanted.topic, partition, &answer) : .topicAuthorizationFailed
+                let code: ErrorCode
+                if request.replicaID >= 0 {
+                    // Nobody but a broker may speak for a replica, and there is no replication yet.
+                    code = .clusterAuthorizationFailed
+                } else {
+                    code = allowed ? lookUp(wanted.topic, partition, &answer) : .topicAuthorizationFailed
+                }
                 answer.errorCode = code.rawValue
                 return answer
             }

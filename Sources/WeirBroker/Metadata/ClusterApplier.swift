@@ -76,12 +76,15 @@ final class ClusterApplier: Sendable {
                 current.withLock { $0 = SettingsBox(settings) }
                 newSettings = settings
             }
-            let configsChanged = newSettings != nil || cluster.topicConfigs != state.configs
+            let configsChanged = cluster.topicConfigs != state.configs
             var present: Set<UniqueID> = []
             for topic in cluster.topics.values {
                 present.insert(topic.id)
                 let old = state.topics[topic.id]
-                if let old, !configsChanged, old.matches(topic, localID) { continue }
+                let isStale =
+                    newSettings != nil
+                    || (configsChanged && cluster.topicConfigs[topic.name] != state.configs[topic.name])
+                if let old, !isStale, old.matches(topic, localID) { continue }
                 let new = open(topic, old: old, overrides: cluster.topicConfigs[topic.name] ?? [:], &opened)
                 state.topics[topic.id] = new
                 partitions.put(new)
