@@ -21,7 +21,7 @@ public final class DataDirectory: Sendable {
         self.path = path
         self.fileSystem = fileSystem
         do throws(FileError) {
-            try fileSystem.makeDirectory(path, intermediates: true)
+            try Self.make(path, fileSystem)
             guard let lock = try fileSystem.lock(path.appending(Self.lockName)) else {
                 throw FileError("lock", path, .resourceTemporarilyUnavailable)
             }
@@ -38,6 +38,23 @@ public final class DataDirectory: Sendable {
         if let version, version != "1" && version != "0" {
             throw StorageError(
                 .wrongIdentity, "\(path.appending(Self.metaName)) has version \(version); this broker knows 1")
+        }
+    }
+
+    /// Makes the directory and its missing parents durably.
+    private static func make(_ path: FilePath, _ fileSystem: any FileSystem) throws(FileError) {
+        var missing: [FilePath] = []
+        var ancestor = path
+        while !ancestor.isEmpty, try fileSystem.kind(of: ancestor) == nil {
+            missing.append(ancestor)
+            let parent = ancestor.removingLastComponent()
+            if parent == ancestor { break }
+            ancestor = parent
+        }
+        try fileSystem.makeDirectory(path, intermediates: true)
+        for made in missing {
+            let parent = made.removingLastComponent()
+            try fileSystem.syncDirectory(parent.isEmpty ? FilePath(".") : parent)
         }
     }
 

@@ -58,7 +58,8 @@ extension LogLoader {
     /// Where to start: at the batch of the last index entry below the recovery point, if it is one.
     private func place(_ state: inout LogState) throws(LoadFailure) -> Cursor {
         let segments = state.segments
-        let index = segments.lastIndex { $0.baseOffset <= max(recoveryPoint, state.startOffset) } ?? 0
+        // The segment before one that starts at the recovery point may have been finished after the checkpoint.
+        let index = segments.lastIndex { $0.baseOffset < recoveryPoint } ?? 0
         let segment = segments[index]
         let trusted = try disk { () throws(FileError) in try trustedEntries(of: segment) }
         try disk { () throws(FileError) in
