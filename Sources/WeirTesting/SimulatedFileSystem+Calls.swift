@@ -194,7 +194,9 @@ final class SimulatedFile: File {
         try disk.state.withLock { state throws(FileError) in
             let start = Int(position)
             try resize(max(inode.content.count, start + bytes.count), &state)
-            for (index, byte) in bytes.enumerated() { inode.content[start + index] = byte }
+            inode.content.withUnsafeMutableBytes { content in
+                UnsafeMutableRawBufferPointer(rebasing: content[start..<start + bytes.count]).copyMemory(from: bytes)
+            }
             inode.isDirty = true
         }
     }

@@ -196,8 +196,9 @@ public final class SimulatedFileSystem: FileSystem {
                 default: Bool.random(using: &random)
                 }
             let source = isKept ? inode.content : inode.durable
-            let end = min((sector + 1) * sectorBytes, length)
-            for index in (sector * sectorBytes)..<end where index < source.count { copy.content[index] = source[index] }
+            let start = sector * sectorBytes
+            let end = min(start + sectorBytes, length, source.count)
+            if start < end { copy.content.replaceSubrange(start..<end, with: source[start..<end]) }
         }
         return copy
     }
