@@ -4,6 +4,7 @@
 
 @_exported public import struct NIOCore.ByteBuffer
 @_exported public import struct WeirConnection.ClusterView
+@_exported public import enum WeirConnection.Assignor
 @_exported public import enum WeirConnection.OffsetSpec
 @_exported public import struct WeirModel.BrokerID
 @_exported public import struct WeirModel.ErrorCode

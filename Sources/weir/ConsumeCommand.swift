@@ -56,7 +56,10 @@ struct ConsumeCommand: AsyncParsableCommand {
         if partition.contains(where: { $0 < 0 }) { throw ValidationError("a partition is 0 or more") }
         if group != nil, !partition.isEmpty { throw ValidationError("--group and --partition exclude each other") }
         if group != nil, until != nil { throw ValidationError("--group and --until exclude each other") }
-        _ = try usage { () throws(ToolError) in try TimeText.spec(from, nowMs: 0) }
+        let start = try usage { () throws(ToolError) in try TimeText.spec(from, nowMs: 0) }
+        if group != nil, start != .earliest, start != .latest {
+            throw ValidationError("a group starts at earliest or latest")
+        }
         if let until { _ = try usage { () throws(ToolError) in try TimeText.spec(until, nowMs: 0) } }
         if let format { _ = try usage { () throws(ToolError) in try RecordTemplate(format) } }
     }
@@ -64,9 +67,18 @@ struct ConsumeCommand: AsyncParsableCommand {
     func run() async throws {
         let now = nowMilliseconds()
         let start = try TimeText.spec(from, nowMs: now)
-        let consumer = try Consumer(try connection.configuration(), configuration(start))
+        let consumer: Consumer
+        if let group {
+            var settings = GroupConfiguration(group)
+            settings.onRebalance = { if connection.verbose { StandardError.print("rebalance: \($0)") } }
+            let until = exitAtEnd ? try await ends() : nil
+            consumer = try Consumer(
+                try connection.configuration(), group: settings, topics: [topic], configuration(start), until: until)
+        } else {
+            consumer = try Consumer(try connection.configuration(), configuration(start))
+        }
         do {
-            try await assign(consumer, start: start, nowMs: now)
+            if group == nil { try await assign(consumer, start: start, nowMs: now) }
             let stop = StopSignals.install { Task { await consumer.close() } }
             try await read(consumer)
             _ = stop
@@ -79,9 +91,21 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     private func configuration(_ start: OffsetSpec) -> ConsumerConfiguration {
         var configuration = ConsumerConfiguration()
-        // Somebody who looks at a topic wants to see what is there; what is gone is told on standard error.
-        configuration.fetchWaitMs = 500
+        configuration.startPosition = start == .earliest ? .earliest : .latest
         return configuration
+    }
+
+    /// Where the topic ends now; 0 for partitions without records.
+    private func ends() async throws -> [TopicPartition: Offset] {
+        try await connection.withAdmin { admin in
+            let partitions = try await admin.topic(topic).partitions.map { TopicPartition(topic, $0.index) }
+            let starts = try await admin.offsets(Dictionary(uniqueKeysWithValues: partitions.map { ($0, .earliest) }))
+            let ends = try await admin.offsets(Dictionary(uniqueKeysWithValues: partitions.map { ($0, .latest) }))
+            return ends.mapValues(\.offset).reduce(into: [:]) { result, end in
+                let start = starts[end.key]?.offset ?? .zero
+                result[end.key] = end.value > start ? end.value : .zero
+            }
+        }
     }
 
     private func assign(_ consumer: Consumer, start: OffsetSpec, nowMs: Int64) async throws {
@@ -134,11 +158,13 @@ struct ConsumeCommand: AsyncParsableCommand {
         var output = RecordOutput()
         var progress = ProgressLine("read")
         var total = 0
+        var last: ConsumerRecord?
         reading: for try await batch in consumer.batches {
             for record in batch {
                 write(record, template, to: &output.bytes)
                 left -= 1
                 total += 1
+                last = record
                 if left == 0 { break }
             }
             guard output.flush() else { break reading }
@@ -146,6 +172,8 @@ struct ConsumeCommand: AsyncParsableCommand {
             if left == 0 { break reading }
         }
         progress.end()
+        // The last batch may have been read in part only.
+        if group != nil, let last { try await consumer.commit(last) }
     }
 
     private func write(_ record: ConsumerRecord, _ template: RecordTemplate?, to out: inout [UInt8]) {

@@ -25,7 +25,42 @@ public final class Consumer: AsyncSequence, Service, Sendable {
             configuration: configuration)
     }
 
+    /// A member of a group, which shares the topics' partitions with the other members. Joins at once.
+    ///
+    /// With `until`, the sequence ends when every partition that this member got has been read up to (not including) its
+    /// offset there.
+    public init(
+        _ client: ClientConfiguration, group: GroupConfiguration, topics: [String],
+        _ configuration: ConsumerConfiguration = ConsumerConfiguration(), until: [TopicPartition: Offset]? = nil
+    ) throws(ClientError) {
+        if let problem = configuration.problem() ?? group.problem() {
+            throw ClientError(.invalidConfiguration, problem)
+        }
+        if topics.isEmpty { throw ClientError(.invalidConfiguration, "a group member needs a topic to read") }
+        self.configuration = configuration
+        core = ConsumerCore(
+            cluster: ClusterCore(configuration: client, createsTopics: configuration.createsTopics),
+            configuration: configuration)
+        GroupCore(consumer: core, configuration: group, topics: topics, until: until).start()
+    }
+
     deinit { core.close() }
+
+    /// Gives a consumer to `body` and closes it after it: a group member commits what was processed and leaves.
+    public static func with<Value>(
+        _ client: ClientConfiguration, group: GroupConfiguration, topics: [String],
+        _ configuration: ConsumerConfiguration = ConsumerConfiguration(), _ body: (Consumer) async throws -> Value
+    ) async throws -> Value {
+        let consumer = try Consumer(client, group: group, topics: topics, configuration)
+        do {
+            let value = try await body(consumer)
+            await consumer.close()
+            return value
+        } catch {
+            await consumer.close()
+            throw error
+        }
+    }
 
     // MARK: Assignment
 
@@ -64,12 +99,7 @@ public final class Consumer: AsyncSequence, Service, Sendable {
                 core.startOnLoop(partition, at: spec, until: end)
                 unfinished.insert(partition)
             }
-            let left = unfinished
-            core.queue.withLock { queue in
-                queue.isBounded = until != nil
-                queue.unfinished = left
-            }
-            core.nudge()
+            if until != nil { core.bound(to: unfinished) } else { core.queue.withLock { $0.isBounded = false } }
             core.pump()
             completion.finish(.success(true))
         }
@@ -115,11 +145,16 @@ public final class Consumer: AsyncSequence, Service, Sendable {
                 progress.position = Swift.max(progress.position, present.positionAfter)
                 if progress.isComplete { core.finished(progress.partition) }
             }
+            progress.isHeld = false
             guard !progress.isStale else {
                 walker = nil
+                core.letGo()
                 return nil
             }
-            if let batch = try walker?.next() { return batch }
+            if let batch = try walker?.next() {
+                progress.isHeld = true
+                return batch
+            }
             if progress.isComplete { core.finished(progress.partition) }
             walker = nil
             return nil
@@ -155,10 +190,13 @@ public final class Consumer: AsyncSequence, Service, Sendable {
             if current >= 0 {
                 progress.position = current &+ 1
                 current = -1
+                progress.isHeld = false
+                if progress.isStale { core.letGo() }
             }
             while !progress.isStale {
                 if let record = records?.next() {
                     current = record.offset.rawValue
+                    progress.isHeld = true
                     return record
                 }
                 try finishBatch(progress)
@@ -191,6 +229,7 @@ public final class Consumer: AsyncSequence, Service, Sendable {
         let core = core
         let found: Bool = try await core.cluster.perform { completion in
             guard core.machine.isAssigned(partition) else { return completion.finish(.success(false)) }
+            core.group?.forgetCommitted(partition)
             core.startOnLoop(partition, at: spec, until: core.progress[partition]?.until ?? .max)
             core.pump()
             completion.finish(.success(true))
@@ -254,10 +293,49 @@ public final class Consumer: AsyncSequence, Service, Sendable {
         try await core.cluster.topic(topic, unknownGraceMs: 0).partitions.map { TopicPartition(topic, $0.index) }
     }
 
+    // MARK: Commits
+
+    /// Commits what has been processed of every partition of this member.
+    public func commit() async throws(ClientError) {
+        try await commit { $0.commitProcessed($1) }
+    }
+
+    /// Commits that this record, and everything before it in its partition, has been processed.
+    public func commit(_ record: ConsumerRecord) async throws(ClientError) {
+        try await commit([record.partition: CommittedOffset(offset: record.offset + 1, leaderEpoch: record.leaderEpoch)]
+        )
+    }
+
+    /// Commits these offsets, each the next to be read.
+    public func commit(_ offsets: [TopicPartition: CommittedOffset]) async throws(ClientError) {
+        try await commit { $0.commit(offsets, $1) }
+    }
+
+    private func commit(
+        _ body: @escaping @Sendable (GroupCore, @escaping (Result<Bool, ClientError>) -> Void) -> Void
+    ) async throws(ClientError) {
+        let core = core
+        let _: Bool = try await core.cluster.perform { completion in
+            guard let group = core.group else {
+                return completion.finish(
+                    .failure(ClientError(.invalidArgument, "a consumer without a group has no offsets to commit")))
+            }
+            body(group) { completion.finish($0) }
+        }
+    }
+
     // MARK: Ending
 
-    /// Ends the sequence and closes the connections.
+    /// Ends the sequence and closes the connections; a group member first commits what was processed and leaves.
     public func close() async {
+        core.endReading()
+        let core = core
+        // Leaving must not be cut short by the cancellation that may have brought us here.
+        await Task {
+            let _: Bool? = try? await core.cluster.perform { completion in
+                if let group = core.group { group.close(completion) } else { completion.finish(.success(true)) }
+            }
+        }.value
         core.close()
     }
 

@@ -33,6 +33,8 @@ final class ConsumerCore: @unchecked Sendable {
     private var timer: (at: MonotonicTime, task: Scheduled<Void>)?
     private var observer: Int?
     private var isClosed = false
+    /// The membership, when the consumer is in a group.
+    var group: GroupCore?
 
     init(cluster: ClusterCore, configuration: ConsumerConfiguration) {
         self.cluster = cluster
@@ -66,6 +68,8 @@ final class ConsumerCore: @unchecked Sendable {
     func stopOnLoop(_ partition: TopicPartition) {
         progress.removeValue(forKey: partition)?.isStale = true
         machine.stop(partition)
+        finished(partition)
+        nudge()
     }
 
     func pauseOnLoop(_ partitions: [TopicPartition]) {
@@ -312,15 +316,21 @@ final class ConsumerCore: @unchecked Sendable {
         waiter?.finish(.success(true))
     }
 
-    func close() {
+    /// The reader's sequence ends.
+    func endReading() {
         let waiter = queue.withLock { queue in
             queue.isClosed = true
             defer { queue.waiter = nil }
             return queue.waiter
         }
         waiter?.finish(.success(true))
+    }
+
+    func close() {
+        endReading()
         cluster.onLoop {
             self.isClosed = true
+            self.group = nil
             self.timer?.task.cancel()
             if let observer = self.observer { self.cluster.removeObserverOnLoop(observer) }
             for progress in self.progress.values { progress.isStale = true }
@@ -360,6 +370,20 @@ final class ConsumerCore: @unchecked Sendable {
         case give(FetchedData)
         case end
         case wait
+    }
+
+    /// The sequence ends once the reader has read these to their ends.
+    func bound(to unfinished: Set<TopicPartition>) {
+        queue.withLock { queue in
+            queue.isBounded = true
+            queue.unfinished = unfinished
+        }
+        nudge()
+    }
+
+    /// The reader asked for more and found its partition taken away.
+    func letGo() {
+        cluster.onLoop { self.group?.readerLetGo() }
     }
 
     /// The reader has read a bounded partition to its end.

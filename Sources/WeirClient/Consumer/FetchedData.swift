@@ -13,6 +13,7 @@ final class Progress: Sendable {
     private let next: Atomic<Int64>
     /// A seek, a revocation or an unassignment has come since: what is still buffered is not delivered.
     private let isStaleFlag = Atomic<Bool>(false)
+    private let isHeldFlag = Atomic<Bool>(false)
     /// The reader stops before this offset.
     let until: Int64
 
@@ -31,6 +32,12 @@ final class Progress: Sendable {
     var isStale: Bool {
         get { isStaleFlag.load(ordering: .relaxed) }
         set { isStaleFlag.store(newValue, ordering: .relaxed) }
+    }
+
+    /// The reader has a record, or a batch, that it has not processed yet.
+    var isHeld: Bool {
+        get { isHeldFlag.load(ordering: .acquiring) }
+        set { isHeldFlag.store(newValue, ordering: .releasing) }
     }
 
     /// The reader has seen all it shall see.

@@ -256,6 +256,8 @@ final class ClusterCore: @unchecked Sendable {
         hasAnswered || now < startedAt.advanced(milliseconds: configuration.bootstrapTimeoutMs)
     }
 
+    var mayStillBootstrapOnLoop: Bool { mayStillBootstrap(now: clock.monotonic) }
+
     // MARK: Metadata
 
     struct TopicWaiter {
