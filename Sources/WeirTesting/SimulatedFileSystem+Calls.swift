@@ -5,14 +5,14 @@ extension SimulatedFileSystem {
     public func open(_ path: FilePath, create: Bool) throws(FileError) -> any File {
         try enter(.open, path)
         let inode = try state.withLock { state throws(FileError) -> Inode in
-            switch state.tree[path] {
+            switch state.tree[path.string] {
             case .file(let inode): return inode
             case .directory: throw FileError("open", path, .isDirectory)
             case nil:
                 guard create else { throw FileError("open", path, .noSuchFileOrDirectory) }
                 try Self.checkParent(of: path, state)
                 let inode = Inode()
-                Self.change(.make(path, .file(inode)), &state)
+                Self.change(.make(path.string, .file(inode)), &state)
                 return inode
             }
         }
@@ -22,17 +22,18 @@ extension SimulatedFileSystem {
     public func list(_ directory: FilePath) throws(FileError) -> [String] {
         try enter(.list, directory)
         return try state.withLock { state throws(FileError) in
-            guard directory.string == "/" || state.tree[directory] != nil else {
+            guard directory.string == "/" || state.tree[directory.string] != nil else {
                 throw FileError("opendir", directory, .noSuchFileOrDirectory)
             }
-            return state.tree.keys.filter { $0.removingLastComponent() == directory }
-                .compactMap { $0.lastComponent?.string }.sorted()
+            let prefix = directory.string == "/" ? "/" : directory.string + "/"
+            return state.tree.keys.filter { $0.hasPrefix(prefix) && Self.parent(of: $0) == directory.string }
+                .map { String($0.dropFirst(prefix.count)) }.sorted()
         }
     }
 
     public func kind(of path: FilePath) throws(FileError) -> FileKind? {
         state.withLock { state in
-            switch state.tree[path] {
+            switch state.tree[path.string] {
             case .file(let inode): .file(size: Int64(inode.content.count))
             case .directory: .directory
             case nil: path.string == "/" ? .directory : nil
@@ -48,18 +49,18 @@ extension SimulatedFileSystem {
     public func rename(_ path: FilePath, to target: FilePath) throws(FileError) {
         try enter(.rename, path)
         try state.withLock { state throws(FileError) in
-            guard state.tree[path] != nil else { throw FileError("rename", path, .noSuchFileOrDirectory) }
+            guard state.tree[path.string] != nil else { throw FileError("rename", path, .noSuchFileOrDirectory) }
             try Self.checkParent(of: target, state)
-            Self.change(.rename(path, target), &state)
+            Self.change(.rename(path.string, target.string), &state)
         }
     }
 
     public func remove(_ path: FilePath) throws(FileError) {
         try enter(.remove, path)
         try state.withLock { state throws(FileError) in
-            switch state.tree[path] {
+            switch state.tree[path.string] {
             case .directory: throw FileError("unlink", path, .isDirectory)
-            case .file: Self.change(.remove(path), &state)
+            case .file: Self.change(.remove(path.string), &state)
             case nil: return
             }
         }
@@ -69,9 +70,9 @@ extension SimulatedFileSystem {
         try enter(.remove, path)
         state.withLock { state in
             let prefix = path.string + "/"
-            let inside = state.tree.keys.filter { $0.string.hasPrefix(prefix) }
-            for path in inside.sorted(by: { $0.string > $1.string }) { Self.change(.remove(path), &state) }
-            if state.tree[path] != nil { Self.change(.remove(path), &state) }
+            let inside = state.tree.keys.filter { $0.hasPrefix(prefix) }
+            for path in inside.sorted(by: >) { Self.change(.remove(path), &state) }
+            if state.tree[path.string] != nil { Self.change(.remove(path.string), &state) }
         }
     }
 
@@ -80,7 +81,7 @@ extension SimulatedFileSystem {
         state.withLock { state in
             var left: [NameChange] = []
             for change in state.changes {
-                if change.directories.contains(path) {
+                if change.directories.contains(path.string) {
                     Self.apply(change, to: &state.durableTree)
                 } else {
                     left.append(change)
@@ -123,20 +124,20 @@ extension SimulatedFileSystem {
     }
 
     private static func make(_ path: FilePath, _ intermediates: Bool, _ state: inout State) throws(FileError) {
-        switch state.tree[path] {
+        switch state.tree[path.string] {
         case .directory: return
         case .file: throw FileError("mkdir", path, .fileExists)
         case nil: break
         }
-        let parent = path.removingLastComponent()
-        if intermediates, !parent.isEmpty, parent.string != "/", parent != path { try make(parent, true, &state) }
+        let parent = parent(of: path.string)
+        if intermediates, !parent.isEmpty, parent != "/" { try make(FilePath(parent), true, &state) }
         try checkParent(of: path, state)
-        change(.make(path, .directory), &state)
+        change(.make(path.string, .directory), &state)
     }
 
     private static func checkParent(of path: FilePath, _ state: State) throws(FileError) {
-        let parent = path.removingLastComponent()
-        if parent.string == "/" || parent.isEmpty { return }
+        let parent = parent(of: path.string)
+        if parent == "/" || parent.isEmpty { return }
         guard case .directory? = state.tree[parent] else {
             throw FileError("open", path, .noSuchFileOrDirectory)
         }

@@ -17,8 +17,9 @@ public final class SimulatedFileSystem: FileSystem {
     let state: Locked<State>
 
     struct State {
-        var tree: [FilePath: Node] = [:]
-        var durableTree: [FilePath: Node] = [:]
+        /// By path, as text: `FilePath` is slow to take apart in debug builds.
+        var tree: [String: Node] = [:]
+        var durableTree: [String: Node] = [:]
         /// Changes of names that are not durable, in order.
         var changes: [NameChange] = []
         var locks: Set<FilePath> = []
@@ -51,14 +52,14 @@ public final class SimulatedFileSystem: FileSystem {
     }
 
     enum NameChange {
-        case make(FilePath, Node)
-        case remove(FilePath)
-        case rename(FilePath, FilePath)
+        case make(String, Node)
+        case remove(String)
+        case rename(String, String)
 
-        var directories: [FilePath] {
+        var directories: [String] {
             switch self {
-            case .make(let path, _), .remove(let path): [path.removingLastComponent()]
-            case .rename(let from, let to): [from.removingLastComponent(), to.removingLastComponent()]
+            case .make(let path, _), .remove(let path): [parent(of: path)]
+            case .rename(let from, let to): [parent(of: from), parent(of: to)]
             }
         }
     }
@@ -91,8 +92,8 @@ public final class SimulatedFileSystem: FileSystem {
         state.withLock { state in
             var random = SeededGenerator(seed: seed)
             var tree = state.durableTree
-            let directories = Set(state.changes.flatMap(\.directories)).sorted { $0.string < $1.string }
-            var kept: [FilePath: Int] = [:]
+            let directories = Set(state.changes.flatMap(\.directories)).sorted()
+            var kept: [String: Int] = [:]
             for directory in directories {
                 let count = state.changes.count { $0.directories.contains(directory) }
                 kept[directory] = Int.random(in: 0...count, using: &random)
@@ -108,8 +109,8 @@ public final class SimulatedFileSystem: FileSystem {
                 if survives { Self.apply(change, to: &tree) }
             }
             var copies: [ObjectIdentifier: Inode] = [:]
-            var result: [FilePath: Node] = [:]
-            for (path, node) in tree.sorted(by: { $0.key.string < $1.key.string })
+            var result: [String: Node] = [:]
+            for (path, node) in tree.sorted(by: { $0.key < $1.key })
             where Self.isReachable(path, in: tree) {
                 guard case .file(let inode) = node else {
                     result[path] = node
@@ -127,7 +128,7 @@ public final class SimulatedFileSystem: FileSystem {
     public func killed() -> SimulatedFileSystem {
         state.withLock { state in
             var copies: [ObjectIdentifier: Inode] = [:]
-            func copy(_ tree: [FilePath: Node]) -> [FilePath: Node] {
+            func copy(_ tree: [String: Node]) -> [String: Node] {
                 tree.mapValues { node in
                     guard case .file(let inode) = node else { return node }
                     let copy = copies[ObjectIdentifier(inode)] ?? Inode()
@@ -154,7 +155,7 @@ public final class SimulatedFileSystem: FileSystem {
     public var contents: [(path: FilePath, bytes: [UInt8])] {
         state.withLock { state in
             state.tree.compactMap { path, node in
-                if case .file(let inode) = node { (path, inode.content) } else { nil }
+                if case .file(let inode) = node { (FilePath(path), inode.content) } else { nil }
             }.sorted { $0.0.string < $1.0.string }
         }
     }
@@ -163,13 +164,13 @@ public final class SimulatedFileSystem: FileSystem {
     public func overwrite(_ path: FilePath, with bytes: [UInt8]) {
         state.withLock { state in
             let inode: Inode
-            if case .file(let present)? = state.tree[path] { inode = present } else { inode = Inode() }
+            if case .file(let present)? = state.tree[path.string] { inode = present } else { inode = Inode() }
             inode.content = bytes
             inode.durable = bytes
             inode.isDirty = false
             inode.lengths = []
-            state.tree[path] = .file(inode)
-            state.durableTree[path] = .file(inode)
+            state.tree[path.string] = .file(inode)
+            state.durableTree[path.string] = .file(inode)
         }
     }
 
@@ -203,26 +204,32 @@ public final class SimulatedFileSystem: FileSystem {
         return copy
     }
 
-    private static func isReachable(_ path: FilePath, in tree: [FilePath: Node]) -> Bool {
-        var parent = path.removingLastComponent()
-        while !parent.isEmpty, parent.string != "/" {
+    private static func isReachable(_ path: String, in tree: [String: Node]) -> Bool {
+        var parent = parent(of: path)
+        while !parent.isEmpty, parent != "/" {
             guard case .directory? = tree[parent] else { return false }
-            parent = parent.removingLastComponent()
+            parent = Self.parent(of: parent)
         }
         return true
     }
 
-    static func apply(_ change: NameChange, to tree: inout [FilePath: Node]) {
+    /// The directory of an absolute path.
+    static func parent(of path: String) -> String {
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    static func apply(_ change: NameChange, to tree: inout [String: Node]) {
         switch change {
         case .make(let path, let node): tree[path] = node
         case .remove(let path): tree[path] = nil
         case .rename(let from, let to):
             guard let node = tree.removeValue(forKey: from) else { return }
             tree[to] = node
-            let prefix = from.string + "/"
-            for (path, node) in tree where path.string.hasPrefix(prefix) {
+            let prefix = from + "/"
+            for (path, node) in tree where path.hasPrefix(prefix) {
                 tree[path] = nil
-                tree[FilePath(to.string + "/" + path.string.dropFirst(prefix.count))] = node
+                tree[to + "/" + path.dropFirst(prefix.count)] = node
             }
         }
     }
