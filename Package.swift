@@ -97,7 +97,7 @@ let package = Package(
         tests("WeirRecordsTests", ["WeirRecords", "WeirModel", "CWeirCRC", nioCore]),
         tests("WeirProtocolTests", ["WeirProtocol", "WeirModel", "WeirTesting", nioCore]),
         tests("WeirStorageTests", ["WeirStorage", "WeirRecords", "WeirModel", "WeirSystem", "WeirTesting", nioCore, systemPackage]),
-        tests("WeirConnectionTests", ["WeirConnection", "WeirProtocol", "WeirModel", "WeirTesting", nioCore]),
+        tests("WeirConnectionTests", ["WeirConnection", "WeirProtocol", "WeirModel", "WeirSystem", "WeirTesting", nioCore]),
         tests("WeirRegistryTests", ["WeirRegistry", "WeirRegistrySQLite", "WeirModel", "WeirSystem", "WeirTesting", systemPackage]),
         tests("WeirCoordinationTests", ["WeirCoordination", "WeirModel"]),
         tests(

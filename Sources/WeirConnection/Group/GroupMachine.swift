@@ -165,8 +165,7 @@ public struct GroupMachine: Sendable {
             phase = .mustJoin
             return poll(now: now)
         }
-        let due = (lastHeartbeat ?? now).advanced(milliseconds: configuration.heartbeatMs)
-        guard now >= due else { return nil }
+        if let last = lastHeartbeat, now < last.advanced(milliseconds: configuration.heartbeatMs) { return nil }
         lastHeartbeat = now
         requestInFlight = true
         return .heartbeat(memberID: memberID, generation: generation)
@@ -192,7 +191,7 @@ public struct GroupMachine: Sendable {
         switch phase {
         case .waiting(let until, _): until
         case .stable, .revokingAfterSync, .revokingToJoin:
-            requestInFlight ? nil : lastHeartbeat?.advanced(milliseconds: configuration.heartbeatMs)
+            requestInFlight ? nil : (lastHeartbeat ?? MonotonicTime(nanoseconds: 0)).advanced(milliseconds: configuration.heartbeatMs)
         default: nil
         }
     }
