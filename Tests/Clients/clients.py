@@ -5,6 +5,7 @@ import subprocess
 
 import aiokafka
 import confluent_kafka
+import confluent_kafka.admin
 import kafka
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -155,3 +156,9 @@ CONSUMERS = {
     "aiokafka": aiokafka_consume,
     "kcat": kcat_consume,
 }
+
+
+def create_topic(address, topic, partitions=1, **config):
+    """Makes a topic through librdkafka's admin client."""
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": address})
+    admin.create_topics([confluent_kafka.admin.NewTopic(topic, partitions, config=config)])[topic].result(20)

@@ -7,8 +7,9 @@ import uuid
 import confluent_kafka
 import kafka
 import pytest
-from clients import confluent_consume, confluent_produce, kafka_python_consume
-from confluent_kafka.admin import AdminClient, ConsumerGroupTopicPartitions
+from clients import confluent_consume, confluent_produce, create_topic, kafka_python_consume
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import AdminClient
 from weir import eventually, name, run
 
 PARTITIONS = 6
@@ -77,7 +78,7 @@ class Member(threading.Thread):
 
 def make_topic(broker, partitions=PARTITIONS):
     topic = name("group-topic")
-    run("topic", "create", topic, "--partitions", str(partitions), "--bootstrap", broker.address)
+    create_topic(broker.address, topic, partitions)
     return topic
 
 

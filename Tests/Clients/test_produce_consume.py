@@ -7,7 +7,7 @@ import time
 import confluent_kafka
 import kafka
 import pytest
-from clients import CODECS, CONSUMERS, PRODUCERS, kcat, confluent_consume, confluent_produce
+from clients import CODECS, CONSUMERS, PRODUCERS, kcat, confluent_consume, confluent_produce, create_topic
 from confluent_kafka.admin import AdminClient, NewTopic
 from weir import name, run
 
@@ -21,7 +21,7 @@ def records(count=300):
 @pytest.mark.parametrize("writer", PRODUCERS)
 def test_every_client_writes_with_every_codec_and_all_read_it(broker, writer, codec):
     topic = name(f"{writer}-{codec}")
-    run("topic", "create", topic, "--partitions", "3", "--bootstrap", broker.address)
+    create_topic(broker.address, topic, 3)
     sent = records()
     PRODUCERS[writer](broker.address, topic, sent, codec)
     for reader, consume in CONSUMERS.items():
@@ -120,7 +120,7 @@ def test_offsets_by_time_and_special_offsets(broker):
 
 def test_kcat_lists_the_cluster(broker):
     topic = name("listed")
-    run("topic", "create", topic, "--partitions", "4", "--bootstrap", broker.address)
+    create_topic(broker.address, topic, 4)
     listing = kcat("-b", broker.address, "-L").decode()
     assert f'topic "{topic}" with 4 partitions' in listing
     assert f"broker {0}" in listing or "broker 1" in listing

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -28,10 +29,11 @@ def binary() -> str:
 class Broker:
     """A broker process. Restarting keeps the data directory and the port."""
 
-    def __init__(self, *options: str, data: str | None = None, settings: dict | None = None):
+    def __init__(self, *options: str, data: str | None = None, settings: dict | None = None, limits: dict | None = None):
         self.home = tempfile.mkdtemp(prefix="weir-test-")
         self.data = data or os.path.join(self.home, "data")
         self.options = list(options)
+        self.limits = limits or {}
         for key, value in (settings or {}).items():
             self.options += ["--set", f"{key}={value}"]
         self.listen = "127.0.0.1:0"
@@ -43,7 +45,10 @@ class Broker:
         return [binary(), "broker", "--data", self.data, "--listen", self.listen, *self.options]
 
     def start(self, timeout: float = 30.0) -> "Broker":
-        self.process = subprocess.Popen(self.command(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            self.command(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+            preexec_fn=lambda: [resource.setrlimit(what, limit) for what, limit in self.limits.items()],
+        )
         ready = threading.Event()
 
         def read(stream):

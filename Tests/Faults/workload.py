@@ -49,7 +49,8 @@ class Workload:
     def __init__(self, address, alive, notes, seed=0, patience=2.0, rounds=4, per_round=25):
         self.address, self.alive, self.notes, self.seed = address, alive, notes, seed
         self.patience, self.rounds, self.per_round = patience, rounds, per_round
-        settings = {"bootstrap.servers": address, "log_level": 0, "reconnect.backoff.max.ms": 50}
+        settings = {"bootstrap.servers": address, "log_level": 0, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50,
+                    "socket.timeout.ms": int(patience * 1000)}
         self.admin = AdminClient(settings)
         self.producer = confluent_kafka.Producer(
             {
