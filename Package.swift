@@ -86,19 +86,30 @@ let package = Package(
             ["WeirClient", "WeirModel", "WeirSystem", "WeirProtocol", "WeirRecords", "WeirStorage", nioCore, logging]),
         .executableTarget(
             name: "weir",
-            dependencies: ["WeirServer", "WeirTools", "WeirClient", "WeirModel", "WeirSystem", nioCore, arguments, logging],
+            dependencies: [
+                "WeirServer", "WeirTools", "WeirClient", "WeirModel", "WeirSystem", nioCore, arguments, logging,
+            ],
             swiftSettings: strict),
         room(
             "WeirTesting",
-            ["WeirModel", "WeirSystem", "WeirRecords", "WeirProtocol", "WeirStorage", "WeirRegistry", nioCore, systemPackage]),
+            [
+                "WeirModel", "WeirSystem", "WeirRecords", "WeirProtocol", "WeirStorage", "WeirRegistry", nioCore,
+                systemPackage,
+            ]),
 
         tests("WeirModelTests", ["WeirModel"]),
         tests("WeirSystemTests", ["WeirSystem", "WeirTesting", systemPackage]),
         tests("WeirRecordsTests", ["WeirRecords", "WeirModel", "CWeirCRC", nioCore]),
         tests("WeirProtocolTests", ["WeirProtocol", "WeirModel", "WeirTesting", nioCore]),
-        tests("WeirStorageTests", ["WeirStorage", "WeirRecords", "WeirModel", "WeirSystem", "WeirTesting", nioCore, systemPackage]),
-        tests("WeirConnectionTests", ["WeirConnection", "WeirProtocol", "WeirModel", "WeirSystem", "WeirTesting", nioCore]),
-        tests("WeirRegistryTests", ["WeirRegistry", "WeirRegistrySQLite", "WeirModel", "WeirSystem", "WeirTesting", systemPackage]),
+        tests(
+            "WeirStorageTests",
+            ["WeirStorage", "WeirRecords", "WeirModel", "WeirSystem", "WeirTesting", nioCore, systemPackage]),
+        tests(
+            "WeirConnectionTests",
+            ["WeirConnection", "WeirProtocol", "WeirModel", "WeirSystem", "WeirTesting", nioCore]),
+        tests(
+            "WeirRegistryTests",
+            ["WeirRegistry", "WeirRegistrySQLite", "WeirModel", "WeirSystem", "WeirTesting", systemPackage]),
         tests("WeirCoordinationTests", ["WeirCoordination", "WeirModel"]),
         tests(
             "WeirBrokerTests",
@@ -109,7 +120,8 @@ let package = Package(
         tests(
             "WeirServerTests",
             [
-                "WeirServer", "weir", "WeirBroker", "WeirProtocol", "WeirModel", "WeirStorage", "WeirSystem", "CWeirLinux",
+                "WeirServer", "weir", "WeirBroker", "WeirProtocol", "WeirModel", "WeirStorage", "WeirSystem",
+                "CWeirLinux",
                 nioCore, nioPosix, logging, systemPackage,
             ]),
         tests("WeirClientTests", ["WeirClient", "WeirProtocol", "WeirRecords", "WeirModel", "WeirTesting", nioCore]),
