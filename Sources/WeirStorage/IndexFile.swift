@@ -127,7 +127,13 @@ struct IndexFile<Entry: IndexEntry>: Sendable {
 
     mutating func append(_ entry: Entry) throws(FileError) {
         tail.append(entry)
-        if count - written >= Self.batch { try write() }
+        guard count - written >= Self.batch else { return }
+        do throws(FileError) {
+            try write()
+        } catch {
+            // What does not get to the file now is in memory, and is tried again with the next entry.
+            if !error.isPassing { throw error }
+        }
     }
 
     /// Writes the entries that only memory has.

@@ -113,8 +113,8 @@ extension LogManager {
             try files.replace(
                 directory.appending(OffsetCheckpoint.recoveryPoints), with: OffsetCheckpoint.encode(points))
         } catch {
-            if error.isOutOfSpace {
-                context.notice(.warning, "no room for the checkpoints in \(directory): \(error)")
+            if error.isPassing {
+                context.notice(.warning, "the checkpoints in \(directory) have to wait: \(error)")
             } else {
                 context.fail(error)
             }

@@ -97,7 +97,7 @@ extension LogState {
             segment.size += Int64(header.totalBytes)
             segment.allocated = max(segment.allocated, segment.size)
         } catch {
-            if !error.isOutOfSpace { broken = error }
+            if !error.isPassing { broken = error }
             throw AppendError(.kafkaStorageError, error.description)
         }
         return accept(header)

@@ -7,6 +7,8 @@ private struct FlushJob {
     var target: LogPosition
     var truncations: Int
     var files: [any File]
+    /// Whose files they are.
+    var segments: [Segment]
     var syncDirectory: Bool
     var writeMetadata: Bool
     var epochs: LeaderEpochs?
@@ -51,7 +53,12 @@ extension PartitionLog {
             do throws(FileError) {
                 let job = try state.withLock { state throws(FileError) in try state.takeFlushJob() }
                 guard let job else { return true }
-                try run(job)
+                do throws(FileError) {
+                    try run(job)
+                } catch {
+                    if error.isPassing { state.withLock { $0.giveBack(job) } }
+                    throw error
+                }
                 let (observer, progress) = state.withLock { state in
                     (state.complete(job.target, truncations: job.truncations) ? state.observer : nil, state.progress)
                 }
@@ -59,11 +66,24 @@ extension PartitionLog {
                 return true
             } catch {
                 if state.withLock({ $0.failure?.kind == .closed }) { return false }
-                context.fail(error)
+                if error.isPassing {
+                    postpone(error)
+                } else {
+                    context.fail(error)
+                }
                 return false
             }
         }
     }
+
+    /// Has the flusher come back in a while: there was no descriptor, or no room for a small file beside the log.
+    private func postpone(_ error: FileError) {
+        context.notice(.warning, "syncing \(topicPartition) has to wait: \(error)")
+        state.withLock { $0.flush = .aging }
+        context.flusher.enqueueAging(self, due: context.clock.monotonic.advanced(milliseconds: Self.retryMs))
+    }
+
+    private static let retryMs: Int64 = 100
 
     private func run(_ job: FlushJob) throws(FileError) {
         if job.writeMetadata {
@@ -92,8 +112,8 @@ extension PartitionLog {
                 try advanceRecoveryPoint()
             } catch {
                 if state.withLock({ $0.failure?.kind == .closed }) { return }
-                if error.isOutOfSpace {
-                    context.notice(.warning, "no room for a checkpoint of \(topicPartition): \(error)")
+                if error.isPassing {
+                    context.notice(.warning, "the checkpoint of \(topicPartition) has to wait: \(error)")
                 } else {
                     context.fail(error)
                 }
@@ -110,12 +130,20 @@ extension PartitionLog {
             return try state.takeCheckpointJob()
         }
         guard let work else { return }
-        if let flush = work.flush {
-            try run(flush)
+        do throws(FileError) {
+            if let flush = work.flush { try run(flush) }
+            for file in work.indexFiles { try file.sync() }
+            let snapshot = directory.appending(SegmentName.text(work.offset, .snapshot))
+            try context.fileSystem.replace(snapshot, with: ProducerSnapshot.encode(work.producers))
+        } catch {
+            if error.isPassing {
+                state.withLock { state in
+                    if let flush = work.flush { state.giveBack(flush) }
+                    state.giveBack(work)
+                }
+            }
+            throw error
         }
-        for file in work.indexFiles { try file.sync() }
-        let snapshot = directory.appending(SegmentName.text(work.offset, .snapshot))
-        try context.fileSystem.replace(snapshot, with: ProducerSnapshot.encode(work.producers))
         let (observer, progress, stale) = state.withLock { state in
             var advanced = false
             if let flush = work.flush { advanced = state.complete(flush.target, truncations: flush.truncations) }
@@ -132,6 +160,9 @@ private struct CheckpointJob {
     var truncations: Int
     var flush: FlushJob?
     var indexFiles: [any File]
+    /// Whose indices they are.
+    var offsetIndexed: [Segment]
+    var timeIndexed: [Segment]
     var producers: ProducerStates
 }
 
@@ -154,8 +185,25 @@ extension LogState {
             epochsChanged = false
         }
         return FlushJob(
-            target: endPosition, truncations: truncations, files: files, syncDirectory: needsDirectorySync,
-            writeMetadata: needsMetadata, epochs: epochsChanged ? epochs : nil)
+            target: endPosition, truncations: truncations, files: files, segments: Array(segments[first...]),
+            syncDirectory: needsDirectorySync, writeMetadata: needsMetadata, epochs: epochsChanged ? epochs : nil)
+    }
+
+    /// Takes a job back that was not done to its end.
+    fileprivate mutating func giveBack(_ job: FlushJob) {
+        for segment in job.segments where segmentIsLive(segment) { segment.markUnsynced() }
+        // Unsynced is always the last part of the segments, the newest included.
+        if let first = job.segments.first, let index = segments.firstIndex(where: { $0 === first }) {
+            for segment in segments[index...] { segment.markUnsynced() }
+        }
+        needsDirectorySync = needsDirectorySync || job.syncDirectory
+        needsMetadata = needsMetadata || job.writeMetadata
+        epochsChanged = epochsChanged || job.epochs != nil
+    }
+
+    fileprivate func giveBack(_ work: CheckpointJob) {
+        for segment in work.offsetIndexed { segment.offsetIndex.isUnsynced = true }
+        for segment in work.timeIndexed { segment.timeIndex.isUnsynced = true }
     }
 
     /// Notes that everything below the target is on disk; whether observers should know.
@@ -172,18 +220,18 @@ extension LogState {
         for segment in segments {
             try segment.offsetIndex.write()
             try segment.timeIndex.write()
-            if segment.offsetIndex.isUnsynced {
-                indexFiles.append(try segment.offsetIndex.handle.file())
-                segment.offsetIndex.isUnsynced = false
-            }
-            if segment.timeIndex.isUnsynced {
-                indexFiles.append(try segment.timeIndex.handle.file())
-                segment.timeIndex.isUnsynced = false
-            }
+            if segment.offsetIndex.isUnsynced { indexFiles.append(try segment.offsetIndex.handle.file()) }
+            if segment.timeIndex.isUnsynced { indexFiles.append(try segment.timeIndex.handle.file()) }
         }
+        let flush = try takeFlushJob()
+        // Nothing fails from here on: before, everything stays marked.
+        let offsetIndexed = segments.filter(\.offsetIndex.isUnsynced)
+        let timeIndexed = segments.filter(\.timeIndex.isUnsynced)
+        for segment in offsetIndexed { segment.offsetIndex.isUnsynced = false }
+        for segment in timeIndexed { segment.timeIndex.isUnsynced = false }
         return CheckpointJob(
-            offset: endOffset, truncations: truncations, flush: try takeFlushJob(), indexFiles: indexFiles,
-            producers: producers)
+            offset: endOffset, truncations: truncations, flush: flush, indexFiles: indexFiles,
+            offsetIndexed: offsetIndexed, timeIndexed: timeIndexed, producers: producers)
     }
 
     /// Takes the new recovery point; the snapshots that are not needed any more.

@@ -15,8 +15,8 @@ extension PartitionLog {
                 return try state.dropOldSegments(nowMs: nowMs, context: context)
             }
         } catch {
-            if error.isOutOfSpace {
-                context.notice(.warning, "retention of \(topicPartition) found no room for a new segment: \(error)")
+            if error.isPassing {
+                context.notice(.warning, "retention of \(topicPartition) has to wait: \(error)")
             } else {
                 context.fail(error)
             }

@@ -81,4 +81,10 @@ final class StorageContext: Sendable {
 extension FileError {
     /// Whether there is no room, which passes, rather than a broken disk, which does not.
     var isOutOfSpace: Bool { errno == .noSpace || errno == .diskQuotaExceeded }
+
+    /// Whether the process or the system had no descriptor to spare: nothing reached the disk.
+    var isOutOfDescriptors: Bool { errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem }
+
+    /// Whether the call may be made again later: something was short, and it was no sync that failed.
+    var isPassing: Bool { isOutOfDescriptors || (isOutOfSpace && !operation.hasSuffix("sync")) }
 }
