@@ -165,12 +165,15 @@ extension ClusterStore {
 
     /// Removes a topic, its settings and its partitions' states.
     ///
+    /// - Parameter id: The topic that is meant; nil takes whichever has the name.
     /// - Returns: The topic as it was; refused with 3 when there is none.
-    public func deleteTopic(_ name: String) async throws(RegistryError) -> Result<TopicState, Refusal> {
+    public func deleteTopic(_ name: String, id: UniqueID? = nil) async throws(RegistryError) -> Result<
+        TopicState, Refusal
+    > {
         try await transact { state throws(Refusal) in
-            guard let topic = state.topics[name], let revision = state.entryRevisions[RegistryKey.topic(name)] else {
-                throw Refusal(.unknownTopicOrPartition, "This server does not host this topic-partition.")
-            }
+            guard let topic = state.topics[name], topic.id == id ?? topic.id,
+                let revision = state.entryRevisions[RegistryKey.topic(name)]
+            else { throw Refusal(.unknownTopicOrPartition, "This server does not host this topic-partition.") }
             var writes: [RegistryWrite] = [.delete(RegistryKey.topic(name))]
             if state.topicConfigs[name] != nil { writes.append(.delete(RegistryKey.topicConfig(name))) }
             for index in (state.stored[topic.id] ?? [:]).keys.sorted() {

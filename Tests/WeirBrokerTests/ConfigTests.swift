@@ -41,6 +41,15 @@ struct ConfigTests {
         return try #require(try await broker.call(request, version: 1).responses.first).errorCode
     }
 
+    @Test func noKeysNamedAreAllKeys() async throws {
+        let broker = try await TestBroker.start()
+        try await broker.createTopic("t", configs: [:])
+        #expect(try await describe(broker, type: 2, "t", keys: []).configs.count == TopicConfigs.all.count)
+        #expect(
+            try await describe(broker, type: 2, "t", keys: ["segment.bytes"]).configs.map(\.name) == ["segment.bytes"])
+        await broker.stop()
+    }
+
     @Test func everyTopicKeyIsDescribedWithItsSourceAndSynonyms() async throws {
         let broker = try await TestBroker.start(["log.retention.hours": "2"])
         try await broker.createTopic("t", configs: ["segment.bytes": "1048576"])

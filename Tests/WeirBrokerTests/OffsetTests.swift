@@ -77,6 +77,15 @@ struct OffsetTests {
         await broker.stop()
     }
 
+    @Test func compactedTopicsKeepTheirRecords() async throws {
+        let broker = try await TestBroker.start()
+        try await broker.createTopic("t", configs: ["cleanup.policy": "compact", "flush.mode": "async"])
+        #expect(try await deleteRecords(broker, to: -1).0 == ErrorCode.policyViolation.rawValue)
+        try await broker.createTopic("u", configs: ["cleanup.policy": "compact,delete", "flush.mode": "async"])
+        #expect(try await deleteRecords(broker, to: -1, topic: "u").0 == 0)
+        await broker.stop()
+    }
+
     @Test func epochsEnd() async throws {
         let broker = try await TestBroker.start()
         try await broker.createTopic("t")

@@ -12,14 +12,15 @@ struct AlterConfigsHandler: APIHandler {
     func handle(_ request: AlterConfigsRequest, _ call: Call<AlterConfigsResponse>) {
         Task {
             var response = AlterConfigsResponse()
-            let keys = request.resources.map { "\($0.resourceType) \($0.resourceName)" }
-            for (index, resource) in request.resources.enumerated() {
+            var counts: [String: Int] = [:]
+            for resource in request.resources { counts[Self.key(resource), default: 0] += 1 }
+            for resource in request.resources {
                 var result = AlterConfigsResponse.AlterConfigsResourceResponse()
                 result.errorMessage = nil
                 result.resourceType = resource.resourceType
                 result.resourceName = resource.resourceName
                 do throws(Refusal) {
-                    guard keys.filter({ $0 == keys[index] }).count == 1 else {
+                    guard counts[Self.key(resource)] == 1 else {
                         throw Refusal(.invalidRequest, "Each resource must appear at most once.")
                     }
                     let changes = resource.configs.map {
@@ -36,5 +37,10 @@ struct AlterConfigsHandler: APIHandler {
             }
             call.answer(response)
         }
+    }
+
+    /// What a resource is told from others by.
+    private static func key(_ resource: AlterConfigsRequest.AlterConfigsResource) -> String {
+        "\(resource.resourceType) \(resource.resourceName)"
     }
 }

@@ -51,6 +51,9 @@ struct DeleteRecordsHandler: APIHandler {
             throw ReadError(
                 broker.metadata.missingPartition(topic, wanted.partitionIndex), "\(topic) has no such partition here")
         }
+        guard partition.log.settings.cleanupPolicy.contains(.delete) else {
+            throw ReadError(.policyViolation, "\(topic) is compacted: its records are not deleted by their offset")
+        }
         let highWatermark = partition.log.highWatermark
         let offset = wanted.offset == -1 ? highWatermark : Offset(wanted.offset)
         guard offset >= .zero, offset <= highWatermark else {

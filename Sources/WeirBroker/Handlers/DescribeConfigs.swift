@@ -21,7 +21,8 @@ struct DescribeConfigsHandler: APIHandler {
             result.resourceName = resource.resourceName
             do throws(Refusal) {
                 let views = try views(of: resource, call.context)
-                let wanted = resource.configurationKeys.map { Set($0) }
+                // No keys named are all keys, as null is.
+                let wanted = resource.configurationKeys.flatMap { $0.isEmpty ? nil : Set($0) }
                 result.configs = views.filter { wanted?.contains($0.name) ?? true }.map { encode($0, request) }
             } catch {
                 result.errorCode = error.code.rawValue

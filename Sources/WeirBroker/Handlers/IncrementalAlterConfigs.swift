@@ -12,14 +12,15 @@ struct IncrementalAlterConfigsHandler: APIHandler {
     func handle(_ request: IncrementalAlterConfigsRequest, _ call: Call<IncrementalAlterConfigsResponse>) {
         Task {
             var response = IncrementalAlterConfigsResponse()
-            let keys = request.resources.map { "\($0.resourceType) \($0.resourceName)" }
-            for (index, resource) in request.resources.enumerated() {
+            var counts: [String: Int] = [:]
+            for resource in request.resources { counts[Self.key(resource), default: 0] += 1 }
+            for resource in request.resources {
                 var result = IncrementalAlterConfigsResponse.AlterConfigsResourceResponse()
                 result.errorMessage = nil
                 result.resourceType = resource.resourceType
                 result.resourceName = resource.resourceName
                 do throws(Refusal) {
-                    guard keys.filter({ $0 == keys[index] }).count == 1 else {
+                    guard counts[Self.key(resource)] == 1 else {
                         throw Refusal(.invalidRequest, "Each resource must appear at most once.")
                     }
                     try await broker.configs.alter(
@@ -34,6 +35,11 @@ struct IncrementalAlterConfigsHandler: APIHandler {
             }
             call.answer(response)
         }
+    }
+
+    /// What a resource is told from others by.
+    private static func key(_ resource: IncrementalAlterConfigsRequest.AlterConfigsResource) -> String {
+        "\(resource.resourceType) \(resource.resourceName)"
     }
 
     private func changes(

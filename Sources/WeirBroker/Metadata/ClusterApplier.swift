@@ -77,9 +77,14 @@ final class ClusterApplier: Sendable {
                 newSettings = settings
             }
             let configsChanged = cluster.topicConfigs != state.configs
-            var present: Set<UniqueID> = []
+            let present = Set(cluster.topics.values.map(\.id))
+            // First: a topic made anew under the name of a deleted one must not find that one's logs, nor lose its own.
+            for (id, topic) in state.topics where !present.contains(id) {
+                state.topics[id] = nil
+                deleted.append(topic)
+                close(topic)
+            }
             for topic in cluster.topics.values {
-                present.insert(topic.id)
                 let old = state.topics[topic.id]
                 let isStale =
                     newSettings != nil
@@ -90,13 +95,8 @@ final class ClusterApplier: Sendable {
                 partitions.put(new)
             }
             state.configs = cluster.topicConfigs
-            for (id, topic) in state.topics where !present.contains(id) {
-                state.topics[id] = nil
-                _ = partitions.remove(id: id)
-                deleted.append(topic)
-            }
             metadata.replace(with: ClusterView(state: cluster, localID: localID))
-            for topic in deleted { close(topic) }
+            for topic in deleted { _ = partitions.remove(id: topic.id) }
         }
         let hooks = hooks.withLock { $0 }
         for topic in deleted { hooks.topicDeleted(topic) }

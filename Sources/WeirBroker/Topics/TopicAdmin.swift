@@ -61,16 +61,15 @@ final class TopicAdmin: Sendable {
     }
 
     func delete(_ topic: TopicState) async throws(Refusal) {
+        let deleted: Result<TopicState, Refusal>
         do throws(RegistryError) {
-            let deleted = try await store.deleteTopic(topic.name)
+            // By id: another client may have made a new topic of that name since.
+            deleted = try await store.deleteTopic(topic.name, id: topic.id)
             applier.apply(store.state)
-            if case .failure(let refusal) = deleted { throw RegistryError(.contended, refusal.message) }
         } catch {
-            if store.state.topics[topic.name] == nil {
-                throw Refusal(.unknownTopicOrPartition, "This server does not host this topic-partition.")
-            }
             throw Self.refusal(error)
         }
+        _ = try deleted.get()
         logger.info("deleted topic \(topic.name), id \(topic.id)")
     }
 
