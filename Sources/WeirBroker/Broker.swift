@@ -149,8 +149,16 @@ public final class Broker: Sendable {
         return known
     }
 
+    /// How long a stop waits for what is appended to get to disk.
+    private static let syncOnStopMs: Int64 = 5_000
+
     /// Answers whatever waits, tells the cluster, and lets go. The data directory is the caller's to close, after this.
+    ///
+    /// Whoever waits for the disk is answered when what is being synced now is synced: a producer that was told of a timeout
+    /// instead would send batches again that are in the log.
     public func stop() async {
+        purgatory.expireFetches()
+        await SyncBarrier.wait(for: partitions, milliseconds: Self.syncOnStopMs, timers)
         groups.stop()
         purgatory.close()
         do throws(RegistryError) {

@@ -23,6 +23,22 @@ public struct FileSlice: DeferredBytes {
         return buffer
     }
 
+    /// Reads the whole slice if that takes no waiting for the disk; nil when it would.
+    public func readCached() throws(FileError) -> ByteBuffer? {
+        var outcome: Result<Bool, FileError> = .success(false)
+        var buffer = ByteBufferAllocator().buffer(capacity: count)
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
+            do throws(FileError) {
+                outcome = .success(
+                    try file.readCached(into: UnsafeMutableRawBufferPointer(rebasing: space[..<count]), at: offset))
+            } catch {
+                outcome = .failure(error)
+            }
+            return count
+        }
+        return try outcome.get() ? buffer : nil
+    }
+
     /// Appends the whole slice to a buffer.
     public func read(into buffer: inout ByteBuffer) throws(FileError) {
         var failure: FileError?

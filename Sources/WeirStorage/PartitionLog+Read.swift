@@ -19,6 +19,10 @@ public struct LogRead: Sendable {
     public var lastStableOffset: Offset
     public var logStartOffset: Offset
     public var logEnd: Offset
+    /// How many bytes the answer might have had if batches could be cut: what there is in the segment, up to `maxBytes`.
+    public var availableBytes = 0
+    /// Whether the log goes on behind this segment: there is more to read, and no need to wait for it.
+    public var goesOn = false
 }
 
 /// A read as decided under the lock.
@@ -61,6 +65,8 @@ extension PartitionLog {
                 if place == nil { place = try position(of: target, in: segment, file: file, limit: plan.limit) }
                 if let position = place {
                     let room = Int64(clamping: max(0, maxBytes))
+                    answer.availableBytes = Int(clamping: min(plan.limit - position, room))
+                    answer.goesOn = plan.hasNext
                     let end = try self.end(
                         from: position, room: room, minOneBatch: minOneBatch, plan: plan, file: file, segment: segment)
                     if end > position {

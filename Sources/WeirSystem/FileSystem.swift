@@ -56,6 +56,8 @@ public protocol File: AnyObject, Sendable {
     func write(gathering parts: UnsafeBufferPointer<UnsafeRawBufferPointer>, at position: Int64) throws(FileError)
     /// Reads up to the buffer's size; fewer only at the end of the file.
     func read(into bytes: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileError) -> Int
+    /// Reads the whole buffer if the system has all of it in memory; false when it would have to wait for the disk.
+    func readCached(into bytes: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileError) -> Bool
     /// The file's length in bytes.
     func size() throws(FileError) -> Int64
     /// Cuts or extends (with zeros) to the length.
@@ -68,6 +70,15 @@ public protocol File: AnyObject, Sendable {
     func map(length: Int) throws(FileError) -> any FileMapping
     /// The kernel's descriptor, for `sendfile`; nil where there is none (simulated files).
     var descriptor: CInt? { get }
+}
+
+extension File {
+    /// For files that never wait.
+    public func readCached(
+        into bytes: UnsafeMutableRawBufferPointer, at position: Int64
+    ) throws(FileError) -> Bool {
+        try read(into: bytes, at: position) == bytes.count
+    }
 }
 
 /// A read-only view of a file's first bytes; unmapped when the last reference goes away.

@@ -62,6 +62,15 @@ final class LinuxFile: File {
         return total
     }
 
+    func readCached(into bytes: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileError) -> Bool {
+        guard let address = bytes.baseAddress else { return true }
+        let done = weir_read_cached(number, address, bytes.count, position)
+        if done == Int64(bytes.count) { return true }
+        // Not there, or not all of it; and a file system that cannot say is read as ever.
+        if done >= 0 || done == -Int64(EAGAIN) { return false }
+        return try read(into: bytes, at: position) == bytes.count
+    }
+
     func size() throws(FileError) -> Int64 {
         var status = stat()
         if fstat(number, &status) != 0 { throw failure("fstat") }

@@ -57,6 +57,38 @@ struct LongPollTests {
         await broker.stop()
     }
 
+    /// A consumer whose `fetch.min.bytes` is what one partition may give would otherwise wait `max.wait` for each batch of a
+    /// backlog, since whole batches never add up to it exactly.
+    @Test func whatTheLimitsCutOffCountsTowardsMinBytes() async throws {
+        let broker = try await TestBroker.start()
+        try await broker.createTopic("t")
+        for _ in 0..<3 { try await broker.produce("t", [String(repeating: "a", count: 400)]) }
+        let backlog = TestBroker.fetch("t", from: 0, maxWaitMs: 60_000, minBytes: 700, maxBytes: 700)
+        let slot = try broker.send(backlog, version: 11)
+        let response = try #require(try broker.answer(FetchResponse.self, to: slot, version: 11))
+        #expect(try TestBroker.values(response).count == 1)
+        // The same when the data comes while the fetch waits.
+        let late = try broker.send(
+            TestBroker.fetch("t", from: 3, maxWaitMs: 60_000, minBytes: 700, maxBytes: 700), version: 11)
+        try await broker.produce("t", [String(repeating: "a", count: 400)])
+        #expect(broker.sink.peek(late) == nil)
+        try await broker.produce("t", [String(repeating: "a", count: 400)])
+        #expect(broker.sink.peek(late) != nil)
+        await broker.stop()
+    }
+
+    @Test func aFetchDoesNotWaitBeforeTheEndOfASegment() async throws {
+        let broker = try await TestBroker.start(["log.segment.bytes": "1048576"])
+        try await broker.createTopic("t", configs: ["flush.mode": "async", "segment.bytes": "1048576"])
+        let large = String(repeating: "a", count: 600_000)
+        for _ in 0..<2 { try await broker.produce("t", [large]) }
+        // The rest of the first segment is less than is asked for, and no more will ever come into it.
+        let slot = try broker.send(
+            TestBroker.fetch("t", from: 0, maxWaitMs: 60_000, minBytes: 1_000_000, maxBytes: 1 << 20), version: 11)
+        #expect(broker.sink.peek(slot) != nil)
+        await broker.stop()
+    }
+
     @Test func manyWaitersAreAllServedOnce() async throws {
         let broker = try await TestBroker.start()
         try await broker.createTopic("t", partitions: 3)

@@ -30,6 +30,37 @@ private typealias Key = FakeDispatcher.Key
         }
     }
 
+    @Test func aStopLetsRequestsInProgressEndAndStartsNone() async throws {
+        try await FakeBroker.run { broker in
+            let client = try RawClient(port: broker.port)
+            client.send(RawClient.request(key: Key.parkPipelined, correlation: 1))
+            try await broker.dispatcher.waitForParked(1)
+            await broker.server.stopRequests()
+            client.send(RawClient.request(key: Key.parkPipelined, correlation: 2))
+            broker.dispatcher.release(1)
+            #expect(try client.receiveFrame() == [0, 0, 0, 1])
+            // Its bytes are there, and have been seen by the loop if they are ever to be.
+            await broker.server.stopRequests()
+            #expect(broker.dispatcher.seen.withLock { $0 } == [1])
+        }
+    }
+
+    @Test func connectionsLeaveDescriptorsForFiles() async throws {
+        #expect(ServerLimits.connectionRoom(descriptors: 20_000, openFilesMax: 512) == 20_000 - 512 - 2_500)
+        #expect(ServerLimits.connectionRoom(descriptors: 256, openFilesMax: 128) == 64)
+        #expect(ServerLimits.connectionRoom(descriptors: 20, openFilesMax: 16) == 16)
+        var limits = ServerLimits()
+        limits.connectionRoom = 2
+        try await FakeBroker.run(limits: limits) { broker in
+            let clients = try (0..<2).map { _ in try RawClient(port: broker.port) }
+            for client in clients {
+                client.send(RawClient.request(key: Key.echo, correlation: 5))
+                _ = try client.receiveFrame()
+            }
+            #expect(try RawClient(port: broker.port).isClosedByPeer())
+        }
+    }
+
     @Test func largeFramesComeWhole() async throws {
         try await FakeBroker.run { broker in
             let client = try RawClient(port: broker.port)

@@ -1,3 +1,4 @@
+import Synchronization
 import WeirSystem
 
 /// A connection's number, unique in the life of the process.
@@ -21,6 +22,7 @@ public final class ConnectionInfo: Sendable {
         var software: ClientSoftware?
     }
     private let changing: Locked<Changing>
+    private let closed = Atomic<Bool>(false)
 
     public init(id: ConnectionID, listener: String, clientAddress: String, principal: Principal = .anonymous) {
         self.id = id
@@ -28,6 +30,11 @@ public final class ConnectionInfo: Sendable {
         self.clientAddress = clientAddress
         changing = Locked(Changing(principal: principal, software: nil))
     }
+
+    /// Whether the client has gone: what waits on its behalf may be dropped unanswered.
+    public var isClosed: Bool { closed.load(ordering: .acquiring) }
+    /// Set by the server when the connection has ended.
+    public func hasClosed() { closed.store(true, ordering: .releasing) }
 
     /// Who is at the other end.
     public var principal: Principal { changing.withLock { $0.principal } }

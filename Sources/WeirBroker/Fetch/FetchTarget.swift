@@ -28,6 +28,10 @@ struct FetchedPartition: Sendable {
     var diverging: (epoch: Int32, endOffset: Int64)?
     /// Our epoch, told along with the fencing errors.
     var leaderEpoch: Int32 = -1
+    /// What counts towards `min.bytes`: more than `count` when the limits left no room for the next batch.
+    var credit = 0
+    /// Whether there is more in a later segment: then nobody has to wait, as in Kafka.
+    var goesOn = false
 
     var count: Int { bytes?.count ?? 0 }
 }
@@ -44,7 +48,9 @@ struct FetchLimits: Sendable {
 struct FetchPass: Sendable {
     var partitions: [FetchedPartition]
     var bytes = 0
-    /// Something that the client should hear of at once: an error or a diverging epoch.
+    /// What counts towards `min.bytes`.
+    var credit = 0
+    /// Whether there is no use in waiting: an error, a diverging epoch, or more than one segment's worth to read.
     var isUrgent = false
 }
 
@@ -58,7 +64,8 @@ extension FetchTarget {
             let found = target.read(maxBytes: min(left, Int(max(0, target.maxBytes))), atLeastOneBatch: pass.bytes == 0)
             left = max(0, left - found.count)
             pass.bytes += found.count
-            if found.error != .none || found.diverging != nil { pass.isUrgent = true }
+            pass.credit += found.credit
+            if found.error != .none || found.diverging != nil || found.goesOn { pass.isUrgent = true }
             pass.partitions.append(found)
         }
         return pass
@@ -88,6 +95,8 @@ extension FetchTarget {
             found.highWatermark = read.highWatermark.rawValue
             found.logStartOffset = read.logStartOffset.rawValue
             found.bytes = read.bytes
+            found.credit = max(read.availableBytes, found.count)
+            found.goesOn = read.goesOn
         } catch {
             found.error = error.code
         }

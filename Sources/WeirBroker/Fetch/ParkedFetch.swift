@@ -9,6 +9,7 @@ final class ParkedFetch: Waiting, Sendable {
     private let limits: FetchLimits
     /// Builds and sends the answer.
     private let complete: @Sendable (FetchPass) -> Void
+    private let connection: ConnectionInfo
     private let settled = Atomic<Bool>(false)
 
     /// Bytes that were seen to be readable.
@@ -19,16 +20,18 @@ final class ParkedFetch: Waiting, Sendable {
     private let available: Locked<Available>
 
     init(
-        targets: [FetchTarget], limits: FetchLimits, seen: FetchPass,
+        targets: [FetchTarget], limits: FetchLimits, seen: FetchPass, connection: ConnectionInfo,
         complete: @escaping @Sendable (FetchPass) -> Void
     ) {
         self.targets = targets
         self.limits = limits
+        self.connection = connection
         self.complete = complete
-        available = Locked(Available(perTarget: seen.partitions.map(\.count), total: seen.bytes))
+        available = Locked(Available(perTarget: seen.partitions.map(\.credit), total: seen.credit))
     }
 
     var isSettled: Bool { settled.load(ordering: .acquiring) }
+    var isAbandoned: Bool { connection.isClosed }
 
     /// Registers at every partition, then looks once more, in case something arrived in between.
     func park(in purgatory: Purgatory, seen: FetchPass) {
@@ -50,15 +53,15 @@ final class ParkedFetch: Waiting, Sendable {
     func dataArrived(_ index: Int, _ highWatermark: Offset) {
         let target = targets[index]
         if isSettled || highWatermark.rawValue <= target.fetchOffset { return }
+        if isAbandoned { return finish() }
         if limits.minBytes > 1 {
-            let count = target.read(maxBytes: min(limits.maxBytes, Int(max(0, target.maxBytes))), atLeastOneBatch: true)
-                .count
+            let found = target.read(maxBytes: min(limits.maxBytes, Int(max(0, target.maxBytes))), atLeastOneBatch: true)
             let total = available.withLock { available in
-                available.total += count - available.perTarget[index]
-                available.perTarget[index] = count
+                available.total += found.credit - available.perTarget[index]
+                available.perTarget[index] = found.credit
                 return available.total
             }
-            if total < limits.minBytes { return }
+            if total < limits.minBytes, !found.goesOn { return }
         }
         finish()
     }
@@ -71,6 +74,8 @@ final class ParkedFetch: Waiting, Sendable {
     private func finish() {
         guard !settled.exchange(true, ordering: .acquiringAndReleasing) else { return }
         leave()
+        // A client that has gone away is not worth a read; its sink takes nothing any more.
+        if isAbandoned { return }
         complete(FetchTarget.read(targets, limits))
     }
 

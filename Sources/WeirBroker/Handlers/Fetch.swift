@@ -16,6 +16,8 @@ struct FetchHandler: APIHandler {
 
     /// Smaller answers are read into the frame; from here on the server sends them from the file.
     static let deferredBytesMin = 32 * 1024
+    /// What small ones of one answer may take together: a client that is slow to read holds no more than that in memory.
+    static let inlineBytesMax = 256 * 1024
 
     let broker: Broker
 
@@ -39,20 +41,22 @@ struct FetchHandler: APIHandler {
             } else {
                 targets(of: request, call.context)
             }
+        let maxBytes = max(0, min(Int(request.maxBytes), broker.fetchMaxBytes))
         let limits = FetchLimits(
-            minBytes: min(Int(request.minBytes), Int(max(0, request.maxBytes))),
-            maxBytes: min(Int(request.maxBytes), broker.fetchMaxBytes),
+            minBytes: min(Int(request.minBytes), maxBytes), maxBytes: maxBytes,
             maxWaitMs: Int64(request.maxWaitMs), readCommitted: request.isolationLevel == 1)
         let pass = FetchTarget.read(targets, limits)
         let complete: @Sendable (FetchPass) -> Void = { pass in
             call.answer(
                 Self.response(targets, pass, version, session: session, full: !isIncremental, limits))
         }
-        if pass.bytes >= limits.minBytes || pass.isUrgent || limits.maxWaitMs <= 0 || targets.isEmpty {
+        if pass.credit >= limits.minBytes || pass.isUrgent || limits.maxWaitMs <= 0 || targets.isEmpty {
             return complete(pass)
         }
-        ParkedFetch(targets: targets, limits: limits, seen: pass, complete: complete)
-            .park(in: broker.purgatory, seen: pass)
+        ParkedFetch(
+            targets: targets, limits: limits, seen: pass, connection: call.context.connection, complete: complete
+        )
+        .park(in: broker.purgatory, seen: pass)
     }
 
     // MARK: Sessions
@@ -146,6 +150,7 @@ struct FetchHandler: APIHandler {
         response.sessionID = session?.id ?? 0
         let chosen = session?.choose(targets, pass.partitions, full: full)
         var topic = FetchResponse.FetchableTopicResponse()
+        var inlineLeft = inlineBytesMax
         for index in targets.indices {
             if let chosen, !chosen[index] { continue }
             let target = targets[index]
@@ -156,14 +161,14 @@ struct FetchHandler: APIHandler {
                 topic.topic = target.topic
                 topic.topicID = target.topicID
             }
-            topic.partitions.append(partition(target, pass.partitions[index], limits))
+            topic.partitions.append(partition(target, pass.partitions[index], limits, &inlineLeft))
         }
         if !topic.partitions.isEmpty { response.responses.append(topic) }
         return response
     }
 
     private static func partition(
-        _ target: FetchTarget, _ found: FetchedPartition, _ limits: FetchLimits
+        _ target: FetchTarget, _ found: FetchedPartition, _ limits: FetchLimits, _ inlineLeft: inout Int
     ) -> FetchResponse.PartitionData {
         var data = FetchResponse.PartitionData()
         data.partitionIndex = target.index
@@ -182,12 +187,14 @@ struct FetchHandler: APIHandler {
         // Never null: librdkafka takes null records for a broken answer.
         data.records = .bytes(ByteBuffer())
         guard let slice = found.bytes, slice.count > 0 else { return data }
-        if slice.count >= deferredBytesMin {
-            data.records = .deferred(slice)
-            return data
-        }
         do throws(FileError) {
-            data.records = .bytes(try slice.readAll())
+            if slice.count < deferredBytesMin, slice.count <= inlineLeft, let bytes = try slice.readCached() {
+                inlineLeft -= slice.count
+                data.records = .bytes(bytes)
+            } else {
+                // Large, or still on the disk, which this thread must not wait for.
+                data.records = .deferred(slice)
+            }
         } catch {
             data.errorCode = ErrorCode.kafkaStorageError.rawValue
         }

@@ -1,6 +1,7 @@
 import WeirModel
 import WeirProtocol
 import WeirStorage
+import WeirSystem
 
 /// ListOffsets (key 2), versions 1–11: the offset that belongs to a time, or to one of the special timestamps.
 ///
@@ -15,6 +16,12 @@ struct ListOffsetsHandler: APIHandler {
     let broker: Broker
 
     func handle(_ request: ListOffsetsRequest, _ call: Call<ListOffsetsResponse>) {
+        // Looking for a time reads indices and batches, which may have to come from the disk: not on the event loop.
+        let reads = request.topics.contains { $0.partitions.contains { $0.timestamp >= 0 || $0.timestamp == -3 } }
+        if reads { broker.workers.submit { answer(request, call) } } else { answer(request, call) }
+    }
+
+    private func answer(_ request: ListOffsetsRequest, _ call: Call<ListOffsetsResponse>) {
         var response = ListOffsetsResponse()
         var seen: Set<TopicPartition> = []
         for wanted in request.topics {

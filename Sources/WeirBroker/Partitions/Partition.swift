@@ -100,6 +100,9 @@ public final class Partition: LogObserver, Sendable {
         }
     }
 
+    /// Whether somebody waits for the disk.
+    var hasWaitingAcks: Bool { waiters.withLock { !$0.acks.isEmpty } }
+
     public func logAdvanced(_ log: PartitionLog, highWatermark: Offset, syncedEnd: Offset) {
         if waiterCount.load(ordering: .sequentiallyConsistent) == 0 { return }
         wake(highWatermark)

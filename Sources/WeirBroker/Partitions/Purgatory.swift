@@ -7,13 +7,19 @@ protocol Waiting: AnyObject, Sendable {
     func expire()
     /// Whether the request was answered, and its deadline no longer matters.
     var isSettled: Bool { get }
+    /// Whether nobody is there any more to be answered.
+    var isAbandoned: Bool { get }
+}
+
+extension Waiting {
+    var isAbandoned: Bool { false }
 }
 
 /// The deadlines of all parked requests, behind one timer.
 ///
 /// Almost every parked request is answered long before its deadline, and timers of event loops are dear to set from other
 /// threads. So deadlines go into a heap, the timer is only set when a new deadline is earlier than all others, and answered
-/// requests are swept out when they are the majority.
+/// requests are swept out when they are the majority, and with them those whose clients have gone.
 final class Purgatory: Sendable {
     private struct Entry: Comparable {
         let deadline: MonotonicTime
@@ -46,15 +52,16 @@ final class Purgatory: Sendable {
     /// Calls the request's `expire` after that many milliseconds, unless it is settled by then.
     func park(_ request: any Waiting, milliseconds: Int64) {
         let deadline = clock.monotonic.advanced(milliseconds: max(0, milliseconds))
-        let mustSet = state.withLock { state in
+        let (mustSet, abandoned) = state.withLock { state -> (Bool, [any Waiting]) in
             state.heap.insert(Entry(deadline: deadline, request: request))
-            if state.heap.count >= state.sweepAt { Self.sweep(&state) }
-            guard !state.closed else { return false }
-            if let wakeAt = state.wakeAt, wakeAt <= deadline { return false }
+            let abandoned = state.heap.count >= state.sweepAt ? Self.sweep(&state) : []
+            guard !state.closed else { return (false, abandoned) }
+            if let wakeAt = state.wakeAt, wakeAt <= deadline { return (false, abandoned) }
             state.wakeAt = deadline
-            return true
+            return (true, abandoned)
         }
         if mustSet { setTimer(for: deadline) }
+        for request in abandoned { request.expire() }
     }
 
     /// How many requests wait, the settled ones that were not swept out yet included.
@@ -73,9 +80,22 @@ final class Purgatory: Sendable {
         for request in requests { request.expire() }
     }
 
-    private static func sweep(_ state: inout State) {
-        state.heap = Heap(state.heap.unordered.filter { !$0.request.isSettled })
-        state.sweepAt = max(sweepMin, state.heap.count * 2)
+    /// Expires the fetches that wait: what waits for the disk goes on waiting.
+    func expireFetches() {
+        let requests = state.withLock { $0.heap.unordered.map(\.request) }
+        for request in requests where request is ParkedFetch { request.expire() }
+    }
+
+    /// Takes out what need not wait; answers those that nobody has answered.
+    private static func sweep(_ state: inout State) -> [any Waiting] {
+        var kept: [Entry] = []
+        var abandoned: [any Waiting] = []
+        for entry in state.heap.unordered where !entry.request.isSettled {
+            if entry.request.isAbandoned { abandoned.append(entry.request) } else { kept.append(entry) }
+        }
+        state.heap = Heap(kept)
+        state.sweepAt = max(sweepMin, kept.count * 2)
+        return abandoned
     }
 
     private func setTimer(for deadline: MonotonicTime) {

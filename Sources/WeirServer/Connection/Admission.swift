@@ -9,11 +9,13 @@ final class Admission: Sendable {
 
     private let counts = Locked(Counts())
     private let connectionsMax: Int
+    private let connectionRoom: Int
     private let perAddressMax: Int
     private let overrides: [String: Int]
 
     init(limits: ServerLimits) {
         connectionsMax = limits.connectionsMax
+        connectionRoom = limits.connectionRoom
         perAddressMax = limits.connectionsPerAddressMax
         overrides = limits.connectionsPerAddressOverrides
     }
@@ -23,6 +25,9 @@ final class Admission: Sendable {
         counts.withLock { counts -> String? in
             let here = counts.byAddress[address, default: 0]
             if counts.total >= connectionsMax { return "max.connections (\(connectionsMax)) is reached" }
+            if counts.total >= connectionRoom {
+                return "the limit on open files (ulimit -n) leaves room for \(connectionRoom) connections"
+            }
             let most = overrides[address] ?? perAddressMax
             if here >= most { return "max.connections.per.ip (\(most)) is reached" }
             counts.total += 1

@@ -108,8 +108,14 @@ final class BrokerServer: Sendable {
         let number = shared.nextConnection.wrappingAdd(1, ordering: .relaxed).oldValue
         let info = ConnectionInfo(id: ConnectionID(number), listener: listener, clientAddress: address)
         let connection = Connection(info: info, loop: loop, dispatcher: dispatcher, services: shared.services)
-        try channel.syncOptions?.setOption(
-            .recvAllocator, value: ConnectionReceiveAllocator(connection: connection))
+        do {
+            try channel.syncOptions?.setOption(
+                .recvAllocator, value: ConnectionReceiveAllocator(connection: connection))
+        } catch {
+            shared.services.admission.leave(address)
+            throw error
+        }
+        // From here on the connection leaves by itself.
         try channel.pipeline.syncOperations.addHandler(connection)
     }
 
@@ -128,6 +134,13 @@ final class BrokerServer: Sendable {
     /// Lets nobody in any more.
     func stopListening() async {
         for listener in listeners { try? await listener.close().get() }
+    }
+
+    /// Has no further request start. Those in progress are answered as ever.
+    func stopRequests() async {
+        for loop in shared.loops {
+            try? await loop.eventLoop.submit { loop.stopStarting() }.get()
+        }
     }
 
     /// Closes every connection, without waiting for answers.

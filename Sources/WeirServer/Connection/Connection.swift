@@ -111,7 +111,7 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
     func takeReceiveBuffer() -> ByteBuffer { frames.takeReceiveBuffer(from: loop.buffers) }
 
     private var mayRead: Bool {
-        if isClosed || !isWritable { return false }
+        if isClosed || !isWritable || loop.isStopping { return false }
         if frames.waitingBytes == 0 { return !replies.willClose }
         return replies.canStart && loop.mayGrow(self)
     }
@@ -122,7 +122,7 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
         isProcessing = true
         var hasStarted = false
         do throws(FrameError) {
-            while replies.canStart, isWritable, !isClosed, let frame = try frames.next() {
+            while replies.canStart, isWritable, !isClosed, !loop.isStopping, let frame = try frames.next() {
                 let slot = replies.open()
                 let ordering = dispatcher.dispatch(Self.ownFrame(frame), slot: slot, connection: info, sink: self)
                 replies.started(slot, ordering)
@@ -179,10 +179,11 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
     private func send(_ reply: Reply) {
         switch reply {
         case .frame(let frame):
+            var copiedLeft = Self.copiedBytesMax
             for part in frame.parts {
                 switch part {
                 case .bytes(let bytes): write(bytes)
-                case .deferred(let bytes): write(deferred: bytes)
+                case .deferred(let bytes): write(deferred: bytes, &copiedLeft)
                 }
             }
         case .nothing:
@@ -207,6 +208,8 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
     }
 
     private static let gatheredBytesMax = 16 * 1024
+    /// What an answer's small stretches of files may take in memory together; the rest is sent from the files.
+    private static let copiedBytesMax = 256 * 1024
 
     /// Hands what was gathered to the channel.
     private func passOn() {
@@ -214,10 +217,11 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
         context?.write(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
     }
 
-    private func write(deferred bytes: any DeferredBytes) {
+    private func write(deferred bytes: any DeferredBytes, _ copiedLeft: inout Int) {
         hasWritten = true
-        switch OutgoingSlice(bytes) {
+        switch OutgoingSlice(bytes, mayCopy: bytes.count <= copiedLeft) {
         case .bytes(let buffer):
+            copiedLeft -= buffer.readableBytes
             write(buffer)
         case .region(let region, let keeping):
             passOn()
@@ -294,6 +298,7 @@ final class Connection: ChannelDuplexHandler, ReplySink, @unchecked Sendable {
         loop.heldChanged(from: held, to: 0, by: self)
         loop.remove(self)
         services.admission.leave(info.clientAddress)
+        info.hasClosed()
         context = nil
     }
 }

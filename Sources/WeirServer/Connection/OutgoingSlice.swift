@@ -12,12 +12,13 @@ enum OutgoingSlice {
     case region(FileRegion, keeping: BorrowedFile)
     case failed(String)
 
-    init(_ deferred: any DeferredBytes) {
+    /// - Parameter mayCopy: Whether a small one may be read into memory.
+    init(_ deferred: any DeferredBytes, mayCopy: Bool = true) {
         guard let slice = deferred as? FileSlice else {
             self = .failed("\(type(of: deferred)) is not a stretch of a file")
             return
         }
-        guard slice.count > Self.copiedBytesMax, let descriptor = slice.file.descriptor,
+        guard slice.count > Self.copiedBytesMax || !mayCopy, let descriptor = slice.file.descriptor,
             let start = Int(exactly: slice.offset), start >= 0
         else {
             do throws(FileError) {

@@ -7,6 +7,8 @@ struct ServerLimits: Sendable {
     var frameBytesMax = 104_857_600
     /// Open connections in all (`max.connections`).
     var connectionsMax = Int.max
+    /// Open connections that the process has descriptors for, beside its files.
+    var connectionRoom = Int.max
     /// Open connections from one address (`max.connections.per.ip`).
     var connectionsPerAddressMax = Int.max
     /// Other limits for some addresses (`max.connections.per.ip.overrides`).
@@ -39,6 +41,15 @@ struct ServerLimits: Sendable {
 }
 
 extension ServerLimits {
+    /// What stays free for everything but connections and segment files: an eighth, at least so many.
+    static let descriptorReserveMin = 64
+
+    /// How many connections a process may have whose logs hold so many files open. Without this bound connections would take
+    /// the descriptors that appends and syncs need.
+    static func connectionRoom(descriptors: Int, openFilesMax: Int) -> Int {
+        max(16, descriptors - openFilesMax - max(descriptors / 8, descriptorReserveMin))
+    }
+
     init(_ settings: BrokerSettings) {
         frameBytesMax = settings.socketRequestMaxBytes
         connectionsMax = settings.maxConnections

@@ -19,6 +19,8 @@ final class ServerLoop: @unchecked Sendable {
     /// Counts sweeps; connections note it when something happens on them.
     private(set) var sweepNumber: UInt32 = 0
     private var sweeps: RepeatedTask?
+    /// Set when the broker stops: no request starts any more, while those in progress are answered.
+    private(set) var isStopping = false
 
     /// Memory in unfinished and waiting frames.
     private var heldBytes = 0
@@ -96,6 +98,8 @@ final class ServerLoop: @unchecked Sendable {
             sweeps = nil
         }
     }
+
+    func stopStarting() { isStopping = true }
 
     func closeAll() {
         sweeps?.cancel()

@@ -66,7 +66,7 @@ final class BrokerRuntime: Sendable {
         }
         logs.onOffline { failed("the data directory \(data.path) failed: \($0)") }
 
-        let server = try await bind(settings, group: group, workers: workers, logger: logger)
+        let server = try await bind(settings, descriptors: descriptors, group: group, workers: workers, logger: logger)
         let broker = try await Broker.start(
             Broker.Environment(
                 settings: settings, clock: clock, timers: timers, random: random, workers: workers, store: store,
@@ -76,9 +76,10 @@ final class BrokerRuntime: Sendable {
             broker: broker, server: server, logs: logs, registry: registry, group: group, pools: [workers, flushers])
     }
 
-    /// Lets nobody in, answers what waits, and closes everything in the reverse order.
+    /// Lets nobody in, starts nothing more, answers what waits, and closes everything in the reverse order.
     func stop() async {
         await server.stopListening()
+        await server.stopRequests()
         await broker.stop()
         // Answers given just now are on their way to the loops before the connections close.
         await server.closeConnections()
@@ -98,11 +99,15 @@ final class BrokerRuntime: Sendable {
         return try DataDirectory(FilePath(directory), fileSystem: LinuxFileSystem())
     }
 
+    /// Half of what the process may open stays for connections and everything else.
+    private static func openFilesMax(_ settings: BrokerSettings, descriptors: Int) -> Int {
+        max(16, min(settings.logMaxOpenFiles, descriptors / 2))
+    }
+
     private static func storageSettings(_ settings: BrokerSettings, descriptors: Int) -> StorageSettings {
         var storage = StorageSettings()
         storage.flushersMax = min(max(settings.flusherThreads, 1), 64)
-        // Half of what the process may open stays for connections.
-        storage.openFilesMax = max(16, min(settings.logMaxOpenFiles, descriptors / 2))
+        storage.openFilesMax = openFilesMax(settings, descriptors: descriptors)
         storage.producerExpirationMs = settings.producerIDExpirationMs
         storage.retentionCheckIntervalMs = settings.logRetentionCheckIntervalMs
         storage.checkpointIntervalMs = settings.logFlushOffsetCheckpointIntervalMs
@@ -110,11 +115,15 @@ final class BrokerRuntime: Sendable {
     }
 
     private static func bind(
-        _ settings: BrokerSettings, group: MultiThreadedEventLoopGroup, workers: ThreadPool, logger: Logger
+        _ settings: BrokerSettings, descriptors: Int, group: MultiThreadedEventLoopGroup, workers: ThreadPool,
+        logger: Logger
     ) async throws -> BrokerServer {
+        var limits = ServerLimits(settings)
+        limits.connectionRoom = ServerLimits.connectionRoom(
+            descriptors: descriptors, openFilesMax: openFilesMax(settings, descriptors: descriptors))
         do {
             return try await BrokerServer.bind(
-                settings.listeners, group: group, limits: ServerLimits(settings), logger: logger,
+                settings.listeners, group: group, limits: limits, logger: logger,
                 coldAnswers: ColdAnswers(workers: workers))
         } catch {
             let places = settings.listeners.map(\.hostAndPort).joined(separator: ", ")
