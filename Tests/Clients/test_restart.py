@@ -135,7 +135,8 @@ def test_idempotent_producer_survives_a_restart(own_broker):
         broker.stop() if round % 2 else broker.kill()
         broker.start()
     assert not failures
-    assert [v for _, v in confluent_consume(broker.address, topic, 120)] == [b"%d" % i for i in range(120)]
+    assert confluent_offsets(broker.address, topic) == (0, 300)
+    assert [v for _, v in confluent_consume(broker.address, topic, 300)] == [b"%d" % i for i in range(300)]
 
 
 def test_a_second_broker_on_the_same_directory_refuses(own_broker):
