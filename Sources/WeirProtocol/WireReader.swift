@@ -10,7 +10,12 @@ public struct WireReader: WireCoder {
     /// How many bytes of array elements a message of a given size may have in memory. The densest arrays of honest
     /// messages take five times their size on the wire; small messages need not be measured that closely, and none needs
     /// more than the last figure.
-    static func elementBytesMax(frameBytes: Int) -> Int { min(1 << 20 + 8 * frameBytes, 1 << 28) }
+    static func elementBytesMax(frameBytes: Int, limit: Int) -> Int { min(1 << 20 + 8 * frameBytes, limit) }
+
+    /// The same for any message, and for requests: a handler makes several times as much of a request's elements, among
+    /// others its answer. Half a million partitions of a Fetch are within it.
+    public static let elementBytesLimit = 1 << 28
+    public static let requestElementBytesLimit = 1 << 25
 
     public let version: Int16
     public let isFlexible: Bool
@@ -25,24 +30,28 @@ public struct WireReader: WireCoder {
     /// The tagged fields of the innermost struct being read: tag, start, end.
     private var pendingTags: [(tag: UInt32, start: Int, end: Int)] = []
 
-    private init(base: UnsafeRawBufferPointer, owner: ByteBuffer, version: Int16, flexible: Bool) {
+    private init(
+        base: UnsafeRawBufferPointer, owner: ByteBuffer, version: Int16, flexible: Bool, elementBytesLimit: Int
+    ) {
         self.base = base
         self.owner = owner
         self.version = version
         self.isFlexible = flexible
         self.end = base.count
-        self.elementBytesLeft = Self.elementBytesMax(frameBytes: base.count)
+        self.elementBytesLeft = Self.elementBytesMax(frameBytes: base.count, limit: elementBytesLimit)
     }
 
     /// Reads one value from the front of the buffer and moves its reader index behind it.
     public static func readPrefix<Value: WireStruct>(
-        _ type: Value.Type, from buffer: inout ByteBuffer, version: Int16, flexible: Bool
+        _ type: Value.Type, from buffer: inout ByteBuffer, version: Int16, flexible: Bool,
+        elementBytesLimit: Int = WireReader.elementBytesLimit
     ) throws(WireError) -> Value {
         var value = Value()
         var read = 0
         let owner = buffer
         let outcome: Result<Void, WireError> = owner.withUnsafeReadableBytes { bytes in
-            var reader = WireReader(base: bytes, owner: owner, version: version, flexible: flexible)
+            var reader = WireReader(
+                base: bytes, owner: owner, version: version, flexible: flexible, elementBytesLimit: elementBytesLimit)
             do throws(WireError) {
                 try value.codeReading(&reader)
                 read = reader.position
@@ -62,7 +71,9 @@ public struct WireReader: WireCoder {
         _ type: Message.Type, from buffer: ByteBuffer, version: Int16
     ) throws(WireError) -> Message {
         var rest = buffer
-        return try readPrefix(type, from: &rest, version: version, flexible: Message.isFlexible(version))
+        return try readPrefix(
+            type, from: &rest, version: version, flexible: Message.isFlexible(version),
+            elementBytesLimit: requestElementBytesLimit)
     }
 
     /// Reads a message that must fill the buffer to its end.

@@ -208,6 +208,23 @@ import WeirProtocol
         }
     }
 
+    /// A broker makes targets, results and an answer of each partition that a request names: a frame of 38 MiB took it
+    /// 1.2 GB.
+    @Test func requestsNameOnlySoManyThings() throws {
+        func fetch(_ count: Int) -> ByteBuffer {
+            var bytes = ByteBuffer()
+            bytes.writeMultipleIntegers(Int32(-1), Int32(0), Int32(1), Int32(1 << 20), Int8(0), Int32(1))
+            bytes.writeMultipleIntegers(Int16(1), UInt8(ascii: "t"), Int32(clamping: count))
+            bytes.writeRepeatingByte(0, count: count * 16)
+            return bytes
+        }
+        let honest = try WireReader.readRequest(FetchRequest.self, from: fetch(200_000), version: 4)
+        #expect(honest.topics.first?.partitions.count == 200_000)
+        #expect(throws: WireError.tooManyElements(2_500_000)) {
+            try WireReader.readRequest(FetchRequest.self, from: fetch(2_500_000), version: 4)
+        }
+    }
+
     private func writeCompactCount(_ count: Int, to buffer: inout ByteBuffer) {
         var rest = count + 1
         while rest >= 0x80 {
