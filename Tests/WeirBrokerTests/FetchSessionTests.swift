@@ -1,8 +1,10 @@
 import NIOCore
 import Testing
-import WeirBroker
 import WeirModel
 import WeirProtocol
+import WeirSystem
+
+@testable import WeirBroker
 
 @Suite("Fetch sessions")
 struct FetchSessionTests {
@@ -19,6 +21,24 @@ struct FetchSessionTests {
         }
         if partitions.isEmpty { request.topics = [] }
         return request
+    }
+
+    @Test func largeSessionsAreBoundedTogether() {
+        let cache = FetchSessionCache(slots: 10, partitionsMax: 5_000, random: TestRandom(seed: 1))
+        func create(_ partitions: Int32) -> FetchSession? {
+            let wanted = request(session: 0, epoch: 0, (0..<partitions).map { ($0, 0) })
+            return cache.create(for: wanted, usesTopicIDs: false, now: MonotonicTime(nanoseconds: 0))
+        }
+        #expect(create(3_000)?.size == 3_000)
+        #expect(create(3_000) == nil)
+        // Small ones are bounded by their number.
+        #expect(create(1_000)?.size == 1_000)
+        #expect(create(1_000)?.size == 1_000)
+        #expect(create(1_000)?.size == 1_000)
+        #expect(cache.hasRoom(for: 1_000, adding: 10))
+        #expect(!cache.hasRoom(for: 1_010, adding: 10))
+        // A large one goes on as long as it names nothing.
+        #expect(cache.hasRoom(for: 3_000, adding: 0))
     }
 
     @Test func onlyWhatChangedIsTold() async throws {

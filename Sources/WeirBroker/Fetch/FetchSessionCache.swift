@@ -10,12 +10,19 @@ final class FetchSessionCache: Sendable {
     /// Kafka's `min.incremental.fetch.session.eviction.ms`.
     static let evictionMs: Int64 = 120_000
 
+    /// Sessions up to this size are bounded by their number; larger ones also by the partitions of all together, so that
+    /// sessions that nobody means to use cannot take the memory.
+    static let smallSize = 1_000
+    static let partitionsMaxDefault = 1_000_000
+
     private let slots: Int
+    private let partitionsMax: Int
     private let random: any RandomSource
     private let sessions = Locked<[Int32: FetchSession]>([:])
 
-    init(slots: Int, random: any RandomSource) {
+    init(slots: Int, partitionsMax: Int = FetchSessionCache.partitionsMaxDefault, random: any RandomSource) {
         self.slots = slots
+        self.partitionsMax = partitionsMax
         self.random = random
     }
 
@@ -28,7 +35,7 @@ final class FetchSessionCache: Sendable {
     /// A new session for the request's partitions; nil when it has none, or no slot is to be had.
     func create(for request: FetchRequest, usesTopicIDs: Bool, now: MonotonicTime) -> FetchSession? {
         let size = request.topics.reduce(0) { $0 + $1.partitions.count }
-        guard size > 0 else { return nil }
+        guard size > 0, hasRoom(for: size, adding: size) else { return nil }
         return sessions.withLock { sessions in
             if sessions.count >= slots {
                 guard let victim = victim(sessions, size: size, now: now) else { return nil }
@@ -43,6 +50,12 @@ final class FetchSessionCache: Sendable {
             sessions[id] = session
             return session
         }
+    }
+
+    /// Whether a session may get so large by so many more partitions.
+    func hasRoom(for size: Int, adding added: Int) -> Bool {
+        if size <= Self.smallSize || added == 0 { return true }
+        return sessions.withLock { $0.values.reduce(added) { $0 + $1.size } } <= partitionsMax
     }
 
     private func victim(_ sessions: [Int32: FetchSession], size: Int, now: MonotonicTime) -> Int32? {

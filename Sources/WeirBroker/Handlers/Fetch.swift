@@ -80,6 +80,12 @@ struct FetchHandler: APIHandler {
         }
         guard let session = sessions.session(request.sessionID) else { return .refused(.fetchSessionIDNotFound) }
         guard session.usesTopicIDs == (version >= 13) else { return .refused(.fetchSessionTopicIDError) }
+        let named = request.topics.reduce(0) { $0 + $1.partitions.count }
+        guard sessions.hasRoom(for: session.size + named, adding: named) else {
+            // The client begins anew, and is answered without a session.
+            sessions.remove(session.id)
+            return .refused(.fetchSessionIDNotFound)
+        }
         switch session.advance(request, now: broker.clock.monotonic) {
         case .ready: return .incremental(session)
         case .wrongEpoch: return .refused(.invalidFetchSessionEpoch)
