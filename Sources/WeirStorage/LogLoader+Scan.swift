@@ -52,6 +52,8 @@ extension LogLoader {
                 "\(topicPartition) ends at offset \(state.endOffset), and everything below \(recoveryPoint) was on disk"
             )
         }
+        // Most logs have nothing behind the recovery point, and need no sync: it is all on disk.
+        if state.endOffset == recoveryPoint, state.endOffset > 0, first + 1 == state.segments.count { return }
         try settle(state, from: first)
     }
 
@@ -215,6 +217,7 @@ extension LogLoader {
             try segment.log.file().truncate(to: position)
             segment.size = position
             segment.allocated = position
+            segment.markUnsynced()
             for gone in later.reversed() {
                 gone.drop()
                 for kind in [SegmentName.Kind.log, .index, .timeindex, .txnindex] {

@@ -111,7 +111,10 @@ extension PartitionLog {
     ) throws(FileError) -> (position: Int64, header: RecordBatchHeader)? {
         try HeaderWindow.withWindow(file) { window throws(FileError) in
             var position = start
-            while let header = try window.header(at: position, limit: limit), header.baseOffset >= segment.baseOffset {
+            var expected = segment.baseOffset
+            // The checksum does not cover a batch's offset and length: its neighbours tell.
+            while let header = try window.header(at: position, limit: limit), header.baseOffset >= expected {
+                expected = header.lastOffset + 1
                 if header.lastOffset >= offset {
                     // An index entry that points behind the batch: its predecessor may hold the offset.
                     if position == start, start > 0, header.baseOffset > offset { return nil }

@@ -88,7 +88,8 @@ struct TailExamination {
         guard let sound = try firstSound(file, after: position, to: written, later: later) else {
             return .torn(bytes: bytes)
         }
-        return try hasLostSector(file, to: end) ? .lostWrites(bytes: bytes) : .corrupt(sound)
+        let isLost = try hasLostSector(file, to: end, before: min(sound.position ?? end, end))
+        return isLost ? .lostWrites(bytes: bytes) : .corrupt(sound.text)
     }
 
     /// Copies what will be cut to the side; where to.
@@ -135,10 +136,11 @@ struct TailExamination {
         return last
     }
 
-    /// Where a sound batch of this log stands behind the position; nil when there is none.
+    /// Where a sound batch of this log stands behind the position, with the byte if it is in the same segment; nil when
+    /// there is none.
     private func firstSound(
         _ file: any File, after position: Int64, to end: Int64, later: [Segment]
-    ) throws(FileError) -> String? {
+    ) throws(FileError) -> (text: String, position: Int64?)? {
         var reader = BatchReader(file: file)
         var buffer = [UInt8](repeating: 0, count: Self.chunk)
         var at = position + 1
@@ -152,27 +154,27 @@ struct TailExamination {
                 }
                 guard base > expected, base - expected <= Int64(Int32.max) else { continue }
                 if try reader.sound(at: at + Int64(index), limit: end) != nil {
-                    return "\(segment.log.path), byte \(at + Int64(index))"
+                    return ("\(segment.log.path), byte \(at + Int64(index))", at + Int64(index))
                 }
             }
             at += Int64(count - RecordBatchHeader.byteCount + 1)
         }
         for segment in later {
             var reader = BatchReader(file: try segment.log.file())
-            if try reader.sound(at: 0, limit: segment.size) != nil { return "\(segment.log.path), byte 0" }
+            if try reader.sound(at: 0, limit: segment.size) != nil { return ("\(segment.log.path), byte 0", nil) }
         }
         return nil
     }
 
-    /// Whether the bad batch has a sector that is all zero within it, or goes beyond the end of the file.
-    private func hasLostSector(_ file: any File, to end: Int64) throws(FileError) -> Bool {
+    /// Whether the bad batch has a sector that is all zero within it, or goes beyond the end of the file. Where its header is
+    /// among what is missing, it reaches to the next sound one at most.
+    private func hasLostSector(_ file: any File, to end: Int64, before next: Int64) throws(FileError) -> Bool {
         if position >= end { return true }
         let header = try HeaderWindow.withWindow(file) { window throws(FileError) in
             try window.header(at: position, limit: Int64.max)
         }
-        let firstSectorEnd = (position / Self.sector + 1) * Self.sector
-        var stop = firstSectorEnd
-        if let header, header.baseOffset == expected || header.baseOffset > expected {
+        var stop = next
+        if let header, header.baseOffset >= expected {
             stop = position + Int64(header.totalBytes)
             if stop > end { return true }
         }
@@ -181,9 +183,9 @@ struct TailExamination {
         guard try Self.read(file, into: &buffer, at: position) == buffer.count else { return true }
         var at = position
         while at < stop {
-            let next = min((at / Self.sector + 1) * Self.sector, stop)
-            if buffer[Int(at - position)..<Int(next - position)].allSatisfy({ $0 == 0 }) { return true }
-            at = next
+            let sectorEnd = min((at / Self.sector + 1) * Self.sector, stop)
+            if buffer[Int(at - position)..<Int(sectorEnd - position)].allSatisfy({ $0 == 0 }) { return true }
+            at = sectorEnd
         }
         return false
     }
