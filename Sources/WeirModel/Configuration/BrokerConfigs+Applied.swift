@@ -122,7 +122,7 @@ extension BrokerConfigs {
             "max.incremental.fetch.session.cache.slots", .int, "1000", .atLeast(0), readOnly: true,
             "The most incremental fetch sessions that are remembered."),
         ConfigDefinition(
-            "shutdown.timeout.ms", .long, "5000", .integers(0...600_000), readOnly: true,
+            "shutdown.timeout.ms", .long, "30000", .integers(0...600_000), readOnly: true,
             "The milliseconds a stop waits for requests in flight. Weir's own key."),
     ]
 
