@@ -31,7 +31,8 @@ extension LogLoader {
             let segment = state.segments[cursor.segment]
             let isFirst = cursor.segment == first
             if !isFirst {
-                guard segment.baseOffset == cursor.expected || settings.cleanupPolicy.contains(.compact) else {
+                guard segment.baseOffset == cursor.expected || mayHaveGaps && segment.baseOffset > cursor.expected
+                else {
                     try cut(&state, at: cursor, found: .gap(segment.baseOffset))
                     break
                 }
@@ -56,6 +57,8 @@ extension LogLoader {
         if state.endOffset == recoveryPoint, state.endOffset > 0, first + 1 == state.segments.count { return }
         try settle(state, from: first)
     }
+
+    private var mayHaveGaps: Bool { wasCompacted || settings.cleanupPolicy.contains(.compact) }
 
     /// Where to start: at the batch of the last index entry below the recovery point, if it is one.
     private func place(_ state: inout LogState) throws(LoadFailure) -> Cursor {

@@ -30,6 +30,8 @@ struct LogLoader {
     /// The log's first offset when the checkpoint was written; 0 when unknown.
     let startOffset: Int64
     let wasClean: Bool
+    /// Whether the log was compacted: then segments need not follow each other without a gap.
+    let wasCompacted: Bool
 
     /// - Throws: `.corrupt` when the bytes on disk cannot be what was synced. No record data was changed then.
     func load() throws(LoadFailure) -> LogState {
@@ -42,6 +44,7 @@ struct LogLoader {
             return state
         }
         state.directoryExists = true
+        try settleInterrupted()
         let listing = try list()
         state.segments = try segments(listing)
         state.startOffset = max(startOffset, state.segments.first?.baseOffset ?? startOffset)
@@ -79,13 +82,7 @@ struct LogLoader {
             let files = context.fileSystem
             var indices: [(Int64, String)] = []
             for name in try files.list(directory) {
-                guard let (offset, kind) = SegmentName.parse(name) else {
-                    // What an interrupted deletion or replacement left.
-                    if name.hasSuffix(".deleted") || name.hasSuffix(".tmp") || name.hasSuffix(".new") {
-                        try files.remove(directory.appending(name))
-                    }
-                    continue
-                }
+                guard let (offset, kind) = SegmentName.parse(name) else { continue }
                 switch kind {
                 case .snapshot: listing.snapshots.append(offset)
                 case .log: listing.logs.append(offset)

@@ -39,6 +39,7 @@ extension LogManager {
             guard context.isOnline, !state.withLock({ $0.isClosed }) else { return }
             let now = context.clock.monotonic
             context.flusher.flushAged(now: now)
+            considerCleaning(now: now)
             checkSpace()
             let (checkpointDue, retentionDue) = state.withLock { state in
                 let checkpoint = now.milliseconds(since: state.lastCheckpoint) >= context.settings.checkpointIntervalMs
@@ -131,6 +132,7 @@ extension LogManager {
         }
         guard let timer else { return }
         timer?.cancel()
+        stopCleaning()
         background.withLock { _ in
             if context.isOnline { closeLogs() }
         }

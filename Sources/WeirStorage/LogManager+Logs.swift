@@ -14,25 +14,25 @@ extension LogManager {
     ) throws(StorageError) -> PartitionLog {
         if let error = context.offlineError { throw error }
         let name = topicPartition.description
-        enum Entry { case open(PartitionLog), busy, load(isOnDisk: Bool, Int64, Int64) }
+        enum Entry { case open(PartitionLog), busy, load(isOnDisk: Bool, Int64, Int64, Int64?) }
         let entry = state.withLock { state -> Entry in
             if state.isClosed { return .busy }
             if let log = state.logs[topicPartition] { return .open(log) }
             guard state.opening.insert(topicPartition).inserted else { return .busy }
             return .load(
                 isOnDisk: state.found.contains(name), state.recoveryPoints[topicPartition] ?? 0,
-                state.startOffsets[topicPartition] ?? 0)
+                state.startOffsets[topicPartition] ?? 0, state.cleanOffsets[topicPartition])
         }
         switch entry {
         case .open(let log): return log
         case .busy: throw StorageError(.closed, "\(topicPartition) is being opened or the broker is stopping")
-        case .load(let isOnDisk, let recoveryPoint, let start):
+        case .load(let isOnDisk, let recoveryPoint, let start, let cleanEnd):
             defer { state.withLock { _ = $0.opening.remove(topicPartition) } }
             let isStranger = isOnDisk ? try setAsideIfOther(topicPartition, topicID: topicID) : false
             let loader = LogLoader(
                 topicPartition: topicPartition, directory: directory.appending(name), context: context,
                 settings: settings, recoveryPoint: isStranger ? 0 : recoveryPoint, startOffset: isStranger ? 0 : start,
-                wasClean: wasCleanlyStopped)
+                wasClean: wasCleanlyStopped, wasCompacted: cleanEnd != nil && !isStranger)
             let log = load(loader, topicID: topicID)
             state.withLock { state in
                 state.logs[topicPartition] = log
@@ -41,6 +41,10 @@ extension LogManager {
                 if log.failure != nil { return }
                 state.recoveryPoints[topicPartition] = nil
                 state.startOffsets[topicPartition] = nil
+                // Another log, or one that lost its end, is not clean up to there.
+                if !isOnDisk || isStranger || cleanEnd ?? 0 > log.endOffset.rawValue {
+                    state.cleanOffsets[topicPartition] = nil
+                }
             }
             return log
         }
@@ -88,6 +92,8 @@ extension LogManager {
         let log = state.withLock { state in
             state.recoveryPoints[topicPartition] = nil
             state.startOffsets[topicPartition] = nil
+            state.cleanOffsets[topicPartition] = nil
+            state.uncleanable.remove(topicPartition)
             return state.logs.removeValue(forKey: topicPartition)
         }
         let delay = log?.settings.fileDeleteDelayMs ?? 0
@@ -159,6 +165,7 @@ extension LogManager {
                 state.found.remove(name)
                 state.recoveryPoints[topicPartition] = nil
                 state.startOffsets[topicPartition] = nil
+                state.cleanOffsets[topicPartition] = nil
             }
             moved.append(name)
         }

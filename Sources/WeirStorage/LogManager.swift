@@ -25,6 +25,8 @@ public final class LogManager: Sendable {
     let state: Locked<State>
     /// Held by the regular round and by `close`, so that one does not see the other half done.
     let background = Locked(())
+    /// Held for a turn of compaction.
+    let cleaner = Locked(LogCleaner())
 
     struct State {
         var logs: [TopicPartition: PartitionLog] = [:]
@@ -38,6 +40,13 @@ public final class LogManager: Sendable {
         var isClosed = false
         var lastCheckpoint: MonotonicTime
         var lastRetention: MonotonicTime
+        /// Up to where each log was compacted; those that are not open included.
+        var cleanOffsets: [TopicPartition: Int64] = [:]
+        /// Logs whose compaction met damage.
+        var uncleanable: Set<TopicPartition> = []
+        /// Whether the cleaner has a turn that is queued, waited for or under way.
+        var isCleaning = false
+        var nextCleaning: MonotonicTime
     }
 
     private init(
@@ -74,7 +83,8 @@ public final class LogManager: Sendable {
             let now = clock.monotonic
             var state = State(
                 found: try partitionDirectories(data), recoveryPoints: [:], startOffsets: [:], lastCheckpoint: now,
-                lastRetention: now)
+                lastRetention: now,
+                nextCleaning: now.advanced(milliseconds: settings.cleaner.backoffMs))
             let marker = data.path.appending(cleanMarkerName)
             var wasClean = try data.fileSystem.kind(of: marker) != nil
             if let points = try checkpoint(OffsetCheckpoint.recoveryPoints, data, context) {
@@ -83,6 +93,9 @@ public final class LogManager: Sendable {
                 wasClean = false
             }
             state.startOffsets = try checkpoint(OffsetCheckpoint.startOffsets, data, context) ?? [:]
+            // Without it logs are compacted from their starts, which costs time and nothing else.
+            let clean = try data.fileSystem.contents(of: data.path.appending(OffsetCheckpoint.cleanOffsets))
+            state.cleanOffsets = clean.flatMap(OffsetCheckpoint.decode) ?? [:]
             // From here on a crash is a crash.
             try data.fileSystem.remove(marker)
             try data.fileSystem.syncDirectory(data.path)

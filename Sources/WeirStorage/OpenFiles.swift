@@ -46,6 +46,8 @@ final class FileHandle: Sendable {
         /// While above zero the file stays open: it has writes that are not synced, and a write error would be lost
         /// with the descriptor.
         var pins = 0
+        /// Whether the name may be another file's by now.
+        var isRetired = false
     }
 
     init(path: FilePath, pool: OpenFiles) {
@@ -62,12 +64,16 @@ final class FileHandle: Sendable {
             return state.file
         }
         if let held { return held }
+        if state.withLock({ $0.isRetired }) { throw FileError("open", path, .noSuchFileOrDirectory) }
         let opened = try pool.fileSystem.open(path, create: create)
-        let (file, isNew) = state.withLock { state -> (any File, Bool) in
+        let (file, isNew) = state.withLock { state -> ((any File)?, Bool) in
+            // What was just opened may be the file that took the name.
+            if state.isRetired { return (nil, false) }
             if let other = state.file { return (other, false) }
             state.file = opened
             return (opened, true)
         }
+        guard let file else { throw FileError("open", path, .noSuchFileOrDirectory) }
         if isNew { pool.opened(self) }
         return file
     }
@@ -88,6 +94,17 @@ final class FileHandle: Sendable {
     /// Lets go of file and mapping; the next use opens them again.
     func drop() {
         state.withLock { state in
+            state.file = nil
+            state.mapping = nil
+        }
+    }
+
+    /// Lets go of file and mapping for good: the name is about to be another file's. Whoever still reads from the file or
+    /// sends from it keeps it; any later use fails as if the file were missing.
+    func retire() {
+        state.withLock { state in
+            state.isRetired = true
+            state.pins = 0
             state.file = nil
             state.mapping = nil
         }

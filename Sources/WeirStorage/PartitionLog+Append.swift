@@ -206,7 +206,12 @@ extension LogState {
         if header.lastOffset - active.baseOffset > Int64(Int32.max) { return true }
         if active.isIndexFull(settings.segmentIndexBytes) { return true }
         guard active.size > 0 else { return false }
-        let limit = settings.segmentMs.subtractingReportingOverflow(active.jitterMs).partialValue
+        var age = settings.segmentMs
+        // A segment that is appended to is not compacted: it must not stay that for longer than compaction may wait.
+        if settings.cleanupPolicy.contains(.compact), settings.maxCompactionLagMs > 0 {
+            age = min(age, settings.maxCompactionLagMs)
+        }
+        let limit = age.subtractingReportingOverflow(active.jitterMs).partialValue
         if let first = active.firstTimestamp, first >= 0 {
             return header.maxTimestamp.subtractingReportingOverflow(first).partialValue > limit
         }

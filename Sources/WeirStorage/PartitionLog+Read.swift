@@ -76,8 +76,10 @@ extension PartitionLog {
                 }
             } catch {
                 if let failure { throw ReadError(failure) }
-                // A segment that retention removed after the plan was made.
-                if error.errno == .noSuchFileOrDirectory, startOffset > Offset(target) { continue }
+                // A segment that retention removed, or compaction replaced, after the plan was made.
+                if error.errno == .noSuchFileOrDirectory, startOffset > Offset(target) || isReplaced(segment) {
+                    continue
+                }
                 throw ReadError(StorageError(error))
             }
             // Nothing at or above the offset in this segment.
@@ -131,10 +133,9 @@ extension PartitionLog {
         from start: Int64, room: Int64, minOneBatch: Bool, plan: ReadPlan, file: any File, segment: Segment
     ) throws(FileError) -> Int64 {
         if plan.limit - start <= room {
-            state.withLock { state in
-                state.readCache.note(
-                    LogPosition(offset: plan.limitOffset, segmentBase: segment.baseOffset, position: plan.limit))
-            }
+            note(
+                LogPosition(offset: plan.limitOffset, segmentBase: segment.baseOffset, position: plan.limit),
+                in: segment)
             return plan.limit
         }
         let index = state.withLock { _ in segment.offsetIndex }
@@ -153,13 +154,20 @@ extension PartitionLog {
             return (position, next)
         }
         if let next = found.next, found.end > start {
-            state.withLock { state in
-                state.readCache.note(
-                    LogPosition(offset: next, segmentBase: segment.baseOffset, position: found.end))
-            }
+            note(LogPosition(offset: next, segmentBase: segment.baseOffset, position: found.end), in: segment)
         }
         return found.end
     }
+
+    /// Remembers where a read ended, unless compaction has moved everything meanwhile.
+    private func note(_ place: LogPosition, in segment: Segment) {
+        state.withLock { state in
+            if !segment.isReplaced { state.readCache.note(place) }
+        }
+    }
+
+    /// Whether compaction has put another segment in the place of this one.
+    func isReplaced(_ segment: Segment) -> Bool { state.withLock { _ in segment.isReplaced } }
 
     /// Makes a segment's offset index anew from its batches, after it was found wanting.
     private func rebuildIndex(of segment: Segment, file: any File) {

@@ -53,30 +53,45 @@ extension PartitionLog {
         record: (Int64) -> Bool, from: (Segment) throws(FileError) -> TimeEntry?
     ) throws(ReadError) -> TimestampedOffset? {
         try checkUsable()
-        do throws(FileError) {
-            let found = try state.withLock { state throws(FileError) -> SearchStart? in
-                guard let segment = try choose(state) else { return nil }
-                let entry = try from(segment)
-                return SearchStart(
-                    segments: Array(state.segments.drop { $0.baseOffset < segment.baseOffset }),
-                    sizes: state.segments.drop { $0.baseOffset < segment.baseOffset }.map(\.size),
-                    offset: entry.map { segment.baseOffset + Int64($0.relativeOffset) } ?? segment.baseOffset,
-                    startOffset: state.startOffset, bound: state.highWatermark.offset)
+        while true {
+            var isReplaced = false
+            do throws(FileError) {
+                return try searchOnce(choose: choose, batch: batch, record: record, from: from, &isReplaced)
+            } catch {
+                // Compaction replaced a segment after it was chosen.
+                if isReplaced, error.errno == .noSuchFileOrDirectory { continue }
+                throw ReadError(failure ?? StorageError(error))
             }
-            if let failure { throw FileError("read", directory, failure.cause?.errno ?? .ioError) }
-            guard let found else { return nil }
-            for (segment, size) in zip(found.segments, found.sizes) {
-                let file = try segment.log.file()
-                let offset = max(found.offset, found.startOffset)
-                guard
-                    let start = try position(of: max(offset, segment.baseOffset), in: segment, file: file, limit: size)
-                else { continue }
-                if let hit = try walk(file, from: start, limit: size, found, batch, record) { return hit }
-            }
-            return nil
-        } catch {
-            throw ReadError(failure ?? StorageError(error))
         }
+    }
+
+    private func searchOnce(
+        choose: (LogState) throws(FileError) -> Segment?, batch: (RecordBatchHeader) -> Bool,
+        record: (Int64) -> Bool, from: (Segment) throws(FileError) -> TimeEntry?, _ isReplaced: inout Bool
+    ) throws(FileError) -> TimestampedOffset? {
+        let found = try state.withLock { state throws(FileError) -> SearchStart? in
+            guard let segment = try choose(state) else { return nil }
+            let entry = try from(segment)
+            return SearchStart(
+                segments: Array(state.segments.drop { $0.baseOffset < segment.baseOffset }),
+                sizes: state.segments.drop { $0.baseOffset < segment.baseOffset }.map(\.size),
+                offset: entry.map { segment.baseOffset + Int64($0.relativeOffset) } ?? segment.baseOffset,
+                startOffset: state.startOffset, bound: state.highWatermark.offset)
+        }
+        if let failure { throw FileError("read", directory, failure.cause?.errno ?? .ioError) }
+        guard let found else { return nil }
+        for (segment, size) in zip(found.segments, found.sizes) {
+            do throws(FileError) {
+                let file = try segment.log.file()
+                let offset = max(max(found.offset, found.startOffset), segment.baseOffset)
+                guard let start = try position(of: offset, in: segment, file: file, limit: size) else { continue }
+                if let hit = try walk(file, from: start, limit: size, found, batch, record) { return hit }
+            } catch {
+                isReplaced = self.isReplaced(segment)
+                throw error
+            }
+        }
+        return nil
     }
 
     private func walk(

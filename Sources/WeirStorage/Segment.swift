@@ -9,6 +9,7 @@ final class Segment: @unchecked Sendable {
 
     /// The offset the files are named after; no batch in it starts below.
     let baseOffset: Int64
+    let directory: FilePath
     let log: FileHandle
     var offsetIndex: IndexFile<OffsetEntry>
     var timeIndex: IndexFile<TimeEntry>
@@ -30,12 +31,19 @@ final class Segment: @unchecked Sendable {
     var jitterMs: Int64 = 0
     /// Whether the log file has writes that are not synced; then `log` is pinned.
     private(set) var isUnsynced = false
+    /// Whether compaction has put another segment in its place; its files have other names then, or none.
+    var isReplaced = false
 
-    init(directory: FilePath, baseOffset: Int64, files: OpenFiles, createdMs: Int64, existing: SegmentFiles? = nil) {
+    /// - Parameter suffix: what stands behind the files' names while they do not count yet.
+    init(
+        directory: FilePath, baseOffset: Int64, files: OpenFiles, createdMs: Int64, existing: SegmentFiles? = nil,
+        suffix: String = ""
+    ) {
         self.baseOffset = baseOffset
+        self.directory = directory
         self.createdMs = createdMs
         func handle(_ kind: SegmentName.Kind) -> FileHandle {
-            FileHandle(path: directory.appending(SegmentName.text(baseOffset, kind)), pool: files)
+            FileHandle(path: directory.appending(SegmentName.text(baseOffset, kind) + suffix), pool: files)
         }
         log = handle(.log)
         offsetIndex = IndexFile(
@@ -46,6 +54,8 @@ final class Segment: @unchecked Sendable {
         allocated = existing?.logBytes ?? 0
         if existing == nil { maxTimestamp = -1 }
     }
+
+    var handles: [FileHandle] { [log, offsetIndex.handle, timeIndex.handle] }
 
     func markUnsynced() {
         if isUnsynced { return }
@@ -118,9 +128,7 @@ final class Segment: @unchecked Sendable {
 
     /// Closes the files.
     func drop() {
-        log.drop()
-        offsetIndex.handle.drop()
-        timeIndex.handle.drop()
+        for handle in handles { handle.drop() }
     }
 }
 

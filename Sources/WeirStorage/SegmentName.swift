@@ -6,6 +6,9 @@ enum SegmentName {
         case log, index, timeindex, snapshot, txnindex
     }
 
+    /// The files that compaction writes anew, the log last: while it has another name the segment does not count.
+    static let compacted: [Kind] = [.index, .timeindex, .log]
+
     static func text(_ offset: Int64, _ kind: Kind) -> String {
         let digits = String(max(0, offset))
         return String(repeating: "0", count: max(0, 20 - digits.count)) + digits + "." + kind.rawValue

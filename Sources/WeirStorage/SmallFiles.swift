@@ -48,12 +48,13 @@ extension FilePath {
     }
 }
 
-/// `recovery-point-offset-checkpoint`, `log-start-offset-checkpoint` and `replication-offset-checkpoint`: text, line by line
-/// `0`, the number of entries, then `topic partition offset`.
+/// `recovery-point-offset-checkpoint`, `log-start-offset-checkpoint`, `replication-offset-checkpoint` and
+/// `cleaner-offset-checkpoint`: text, line by line `0`, the number of entries, then `topic partition offset`.
 enum OffsetCheckpoint {
     static let recoveryPoints = "recovery-point-offset-checkpoint"
     static let startOffsets = "log-start-offset-checkpoint"
     static let highWatermarks = "replication-offset-checkpoint"
+    static let cleanOffsets = "cleaner-offset-checkpoint"
 
     static func encode(_ offsets: [TopicPartition: Int64]) -> [UInt8] {
         var text = "0\n\(offsets.count)\n"

@@ -23,6 +23,8 @@ public struct StorageSettings: Sendable, Equatable {
     /// Bytes of the file system to keep free: below it appends are refused. Nil: 5 % between 1 and 10 GiB, and at most
     /// a quarter of the file system.
     public var diskReserveBytes: Int64?
+    /// How compaction works.
+    public var cleaner = CleanerSettings()
 
     public init() {}
 }

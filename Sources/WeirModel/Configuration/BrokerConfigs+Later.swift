@@ -48,17 +48,6 @@ extension BrokerConfigs {
             alter.log.dirs.replication.quota.window.size.seconds int 1
             """)
         + table(
-            .notYet("log compaction is not built yet"), "For log compaction.",
-            """
-            log.cleaner.enable boolean true
-            log.cleaner.threads int 1
-            log.cleaner.backoff.ms long 15000
-            log.cleaner.dedupe.buffer.size long 134217728
-            log.cleaner.io.buffer.size int 524288
-            log.cleaner.io.buffer.load.factor double 0.9
-            log.cleaner.io.max.bytes.per.second double 1.7976931348623157E308
-            """)
-        + table(
             .notYet("transactions are not built yet"), "For transactions.",
             """
             transaction.max.timeout.ms int 900000

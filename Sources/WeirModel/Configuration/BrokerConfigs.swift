@@ -4,7 +4,7 @@
 public enum BrokerConfigs {
     /// All of them, by name.
     public static let all: [ConfigDefinition] =
-        (identity + storage + topicDefaults + connections + topicsAndGroups + later + notApplicable)
+        (identity + storage + cleaner + topicDefaults + connections + topicsAndGroups + later + notApplicable)
         .sorted { $0.name < $1.name }
 
     private static let byName: [String: ConfigDefinition] = Dictionary(

@@ -41,6 +41,12 @@ public struct BrokerSettings: Sendable {
     public private(set) var producerIDExpirationMs: Int64 = 0
     public private(set) var producerIDExpirationCheckIntervalMs: Int64 = 0
     public private(set) var messageMaxBytes = 0
+    public private(set) var logCleanerEnable = true
+    public private(set) var logCleanerBackoffMs: Int64 = 0
+    public private(set) var logCleanerDedupeBufferSize: Int64 = 0
+    public private(set) var logCleanerIOBufferSize = 0
+    public private(set) var logCleanerIOBufferLoadFactor = 0.0
+    public private(set) var logCleanerIOMaxBytesPerSecond = 0.0
     public private(set) var batchDecompressedMaxBytes = 0
 
     // Connections and requests.
@@ -148,6 +154,7 @@ extension BrokerSettings {
     private func long(_ key: String) -> Int64 { value(key).flatMap(ConfigValue.integer) ?? 0 }
     private func int32(_ key: String) -> Int32 { Int32(clamping: long(key)) }
     private func int16(_ key: String) -> Int16 { Int16(clamping: long(key)) }
+    private func double(_ key: String) -> Double { value(key).flatMap(ConfigValue.double) ?? 0 }
     private func boolean(_ key: String) -> Bool { value(key).flatMap(ConfigValue.boolean) ?? false }
     private func text(_ key: String) -> String { value(key).map(ConfigValue.trimmed) ?? "" }
     private func list(_ key: String) -> [String] { value(key).map(ConfigValue.list) ?? [] }
@@ -208,6 +215,12 @@ extension BrokerSettings {
         producerIDExpirationMs = long("producer.id.expiration.ms")
         producerIDExpirationCheckIntervalMs = long("producer.id.expiration.check.interval.ms")
         messageMaxBytes = integer("message.max.bytes")
+        logCleanerEnable = boolean("log.cleaner.enable")
+        logCleanerBackoffMs = long("log.cleaner.backoff.ms")
+        logCleanerDedupeBufferSize = long("log.cleaner.dedupe.buffer.size")
+        logCleanerIOBufferSize = integer("log.cleaner.io.buffer.size")
+        logCleanerIOBufferLoadFactor = double("log.cleaner.io.buffer.load.factor")
+        logCleanerIOMaxBytesPerSecond = double("log.cleaner.io.max.bytes.per.second")
         batchDecompressedMaxBytes = integer("batch.decompressed.max.bytes")
     }
 

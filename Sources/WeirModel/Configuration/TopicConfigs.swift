@@ -36,7 +36,6 @@ public enum TopicConfigs {
 
     static let hour: Int64 = 3_600_000
     static let minute: Int64 = 60_000
-    private static let compactionMissing = ConfigEffect.notYet("log compaction is not built yet")
     private static let replicationMissing = ConfigEffect.notYet("replication is not built yet")
     private static let tieredMissing = ConfigEffect.notYet("tiered storage is not built yet")
 
@@ -151,21 +150,21 @@ public enum TopicConfigs {
             "cleanup.policy", .list, "delete", .someOf(["delete", "compact"]),
             synonyms: [ConfigSynonym("log.cleanup.policy")],
             "What happens to old segments: delete removes them by age and size, compact keeps the newest record of "
-                + "each key. With compact, records without a key are refused; compaction itself is not built yet."),
+                + "each key. With compact, records without a key are refused."),
         ConfigDefinition(
-            "min.cleanable.dirty.ratio", .double, "0.5", .doubles(0...1), effect: compactionMissing,
+            "min.cleanable.dirty.ratio", .double, "0.5", .doubles(0...1),
             synonyms: [ConfigSynonym("log.cleaner.min.cleanable.ratio")],
             "The share of a log that must be uncompacted before compaction takes it up."),
         ConfigDefinition(
-            "min.compaction.lag.ms", .long, "0", .atLeast(0), effect: compactionMissing,
+            "min.compaction.lag.ms", .long, "0", .atLeast(0),
             synonyms: [ConfigSynonym("log.cleaner.min.compaction.lag.ms")],
             "The milliseconds for which a record stays uncompacted."),
         ConfigDefinition(
-            "max.compaction.lag.ms", .long, "9223372036854775807", .atLeast(1), effect: compactionMissing,
+            "max.compaction.lag.ms", .long, "9223372036854775807", .atLeast(1),
             synonyms: [ConfigSynonym("log.cleaner.max.compaction.lag.ms")],
             "The milliseconds after which a record must have been looked at by compaction."),
         ConfigDefinition(
-            "delete.retention.ms", .long, "86400000", .atLeast(0), effect: compactionMissing,
+            "delete.retention.ms", .long, "86400000", .atLeast(0),
             synonyms: [ConfigSynonym("log.cleaner.delete.retention.ms")],
             "The milliseconds for which compaction keeps a tombstone."),
     ]

@@ -111,6 +111,12 @@ final class BrokerRuntime: Sendable {
         storage.producerExpirationMs = settings.producerIDExpirationMs
         storage.retentionCheckIntervalMs = settings.logRetentionCheckIntervalMs
         storage.checkpointIntervalMs = settings.logFlushOffsetCheckpointIntervalMs
+        storage.cleaner.isEnabled = settings.logCleanerEnable
+        storage.cleaner.backoffMs = settings.logCleanerBackoffMs
+        storage.cleaner.dedupeBufferBytes = settings.logCleanerDedupeBufferSize
+        storage.cleaner.bufferBytes = settings.logCleanerIOBufferSize
+        storage.cleaner.bufferLoadFactor = settings.logCleanerIOBufferLoadFactor
+        storage.cleaner.bytesPerSecondMax = settings.logCleanerIOMaxBytesPerSecond
         return storage
     }
 
