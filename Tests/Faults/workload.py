@@ -9,6 +9,7 @@ import pathlib
 import time
 
 import confluent_kafka
+from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient, NewTopic
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Clients"))
@@ -25,8 +26,6 @@ UNKNOWN_OUTCOMES = {
     confluent_kafka.KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     56,  # KAFKA_STORAGE_ERROR, after the append
 }
-
-QUIET = {"log_level": 0, "logger": None}
 
 
 class Notes:
@@ -58,9 +57,6 @@ class Workload:
                 "message.timeout.ms": int(patience * 1000), "retry.backoff.ms": 20,
             }
         )
-        self.consumer = confluent_kafka.Consumer(
-            {**settings, "group.id": "workload", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
-        )
 
     def run(self):
         try:
@@ -82,7 +78,6 @@ class Workload:
         finally:
             self.producer.purge()
             self.producer.flush(1)
-            self.consumer.close()
 
     def create(self, topic):
         if not self.alive():
@@ -118,7 +113,11 @@ class Workload:
         if not self.alive():
             return
         self.notes.asked[topic] = offset
-        self.consumer.commit(offsets=[confluent_kafka.TopicPartition(topic, 0, offset)], asynchronous=False)
+        # Through the admin client, whose calls have a time limit: a consumer's commit waits for a dead broker for ever.
+        request = ConsumerGroupTopicPartitions("workload", [confluent_kafka.TopicPartition(topic, 0, offset)])
+        answer = self.admin.alter_consumer_group_offsets([request], request_timeout=self.patience)["workload"].result()
+        if answer.topic_partitions[0].error is not None:
+            raise confluent_kafka.KafkaException(answer.topic_partitions[0].error)
         self.notes.committed[topic] = offset
 
 
