@@ -11,9 +11,14 @@ final class Flusher: Sendable {
     private struct State {
         var queue = Deque<PartitionLog>()
         var workers = 0
-        /// Logs with unsynced data that may wait (`flush.mode=async`), and until when.
-        var aging: [(log: PartitionLog, due: MonotonicTime)] = []
+        /// Logs with unsynced data that may wait (`flush.mode=async`), and until when. One entry a log: one that is left
+        /// over because the log was synced earlier gives way to the next.
+        var aging: [ObjectIdentifier: (log: PartitionLog, due: MonotonicTime)] = [:]
     }
+
+    /// Turns after which a worker goes to the back of its pool's queue: the pool has other work, such as the regular
+    /// round, which would never get a thread as long as there is always something to sync.
+    private static let turnsMax = 4
 
     init(pool: any WorkerPool, parallelMax: Int) {
         self.pool = pool
@@ -33,28 +38,28 @@ final class Flusher: Sendable {
 
     /// Syncs the log when `flushAged` is called at that time or later.
     func enqueueAging(_ log: PartitionLog, due: MonotonicTime) {
-        state.withLock { $0.aging.append((log, due)) }
+        state.withLock { $0.aging[ObjectIdentifier(log)] = (log, due) }
     }
 
     /// Queues the logs whose oldest unsynced data has waited long enough.
     func flushAged(now: MonotonicTime) {
         let due = state.withLock { state -> [PartitionLog] in
-            guard !state.aging.isEmpty else { return [] }
-            var due: [PartitionLog] = []
-            state.aging.removeAll { entry in
-                guard entry.due <= now else { return false }
-                due.append(entry.log)
-                return true
-            }
+            let due = state.aging.values.filter { $0.due <= now }.map(\.log)
+            for log in due { state.aging[ObjectIdentifier(log)] = nil }
             return due
         }
         for log in due where log.claimForFlush() { enqueue(log) }
     }
 
+    /// How many logs have unsynced data that may wait.
+    var agingCount: Int { state.withLock { $0.aging.count } }
+
     private func work() {
-        while let log = next() {
+        for _ in 0..<Self.turnsMax {
+            guard let log = next() else { return }
             if log.flushTurn() { state.withLock { $0.queue.append(log) } }
         }
+        pool.submit { self.work() }
     }
 
     private func next() -> PartitionLog? {

@@ -217,8 +217,9 @@ struct IndexFile<Entry: IndexEntry>: Sendable {
             try file.allocate(from: current, count: target - current)
             allocated = target
         } catch {
-            // A file system without preallocation, or little space: the write itself extends.
-            allocated = end
+            // A file system without preallocation, or little space, of which a part may have been taken all the same: the
+            // write itself extends.
+            allocated = max(end, try file.size())
         }
     }
 

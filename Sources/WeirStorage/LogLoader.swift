@@ -38,8 +38,9 @@ struct LogLoader {
         var state = LogState(
             directory: directory, settings: settings, asyncFlushDefaultMs: context.settings.asyncFlushMs)
         guard try disk({ () throws(FileError) in try context.fileSystem.kind(of: directory) }) == .directory else {
-            guard recoveryPoint == 0 else {
-                throw .corrupt("\(directory) is missing, and its recovery point is \(recoveryPoint)")
+            guard recoveryPoint == 0, startOffset == 0 else {
+                throw .corrupt(
+                    "\(directory) is missing, and its recovery point is \(recoveryPoint), its start \(startOffset)")
             }
             return state
         }

@@ -87,14 +87,29 @@ extension LogManager {
         }
     }
 
-    /// Writes the three checkpoint files.
-    func writeCheckpoints() {
+    /// Makes the logs' starts durable, which is when DeleteRecords may be answered. False when the disk did not take it.
+    public func saveStartOffsets() -> Bool {
+        guard context.isOnline else { return false }
+        return writeCheckpoints(onlyStarts: true)
+    }
+
+    /// Writes the three checkpoint files. Whether they went through.
+    @discardableResult
+    func writeCheckpoints(onlyStarts: Bool = false) -> Bool {
+        checkpointing.withLock { _ in replaceCheckpoints(onlyStarts: onlyStarts) }
+    }
+
+    private func replaceCheckpoints(onlyStarts: Bool) -> Bool {
         var points: [TopicPartition: Int64] = [:]
         var starts: [TopicPartition: Int64] = [:]
         var marks: [TopicPartition: Int64] = [:]
         let logs = state.withLock { state in
             points = state.recoveryPoints
             starts = state.startOffsets
+            // From now on, also when writing fails half-way.
+            state.checkpointed.formUnion(state.logs.keys)
+            state.checkpointed.formUnion(points.keys)
+            state.checkpointed.formUnion(starts.keys)
             return state.logs
         }
         for (key, log) in logs {
@@ -107,18 +122,22 @@ extension LogManager {
             let files = context.fileSystem
             try files.replace(
                 directory.appending(OffsetCheckpoint.startOffsets), with: OffsetCheckpoint.encode(starts),
-                syncingDirectory: false)
+                syncingDirectory: onlyStarts)
+            if onlyStarts { return true }
             try files.replace(
                 directory.appending(OffsetCheckpoint.highWatermarks), with: OffsetCheckpoint.encode(marks),
                 syncingDirectory: false)
             try files.replace(
                 directory.appending(OffsetCheckpoint.recoveryPoints), with: OffsetCheckpoint.encode(points))
+            state.withLock { $0.checkpointed = Set(points.keys).union(starts.keys) }
+            return true
         } catch {
             if error.isPassing {
                 context.notice(.warning, "the checkpoints in \(directory) have to wait: \(error)")
             } else {
                 context.fail(error)
             }
+            return false
         }
     }
 
@@ -145,9 +164,16 @@ extension LogManager {
             for log in logs { try log.prepareClose() }
             try context.fileSystem.syncAll(at: directory)
         } catch {
-            context.fail(error)
+            if error.isPassing {
+                context.notice(
+                    .warning, "no room to stop in order, \(directory) is checked at the next start: \(error)")
+            } else {
+                context.fail(error)
+            }
             return
         }
+        // A flusher's sync may have failed meanwhile. What it lost is lost, although a later sync finds nothing to complain of.
+        guard context.isOnline else { return }
         for log in logs { log.closed() }
         writeCheckpoints()
         guard context.isOnline else { return }

@@ -24,11 +24,14 @@ extension LogManager {
                 state.startOffsets[topicPartition] ?? 0, state.cleanOffsets[topicPartition])
         }
         switch entry {
-        case .open(let log): return log
+        case .open(let log):
+            if log.topicID == topicID { return log }
+            throw StorageError(.closed, "\(topicPartition) of topic id \(log.topicID) is open, not of \(topicID)")
         case .busy: throw StorageError(.closed, "\(topicPartition) is being opened or the broker is stopping")
         case .load(let isOnDisk, let recoveryPoint, let start, let cleanEnd):
             defer { state.withLock { _ = $0.opening.remove(topicPartition) } }
             let isStranger = isOnDisk ? try setAsideIfOther(topicPartition, topicID: topicID) : false
+            if !isOnDisk, recoveryPoint == 0, start == 0 { try forgetInCheckpoints([topicPartition]) }
             let loader = LogLoader(
                 topicPartition: topicPartition, directory: directory.appending(name), context: context,
                 settings: settings, recoveryPoint: isStranger ? 0 : recoveryPoint, startOffset: isStranger ? 0 : start,
@@ -76,8 +79,27 @@ extension LogManager {
     private func setAsideIfOther(_ topicPartition: TopicPartition, topicID: UniqueID) throws(StorageError) -> Bool {
         let path = directory.appending(topicPartition.description)
         guard let present = storedTopicID(in: path), present != topicID else { return false }
+        try forgetInCheckpoints([topicPartition])
         try setAside(topicPartition.description, because: "it is of topic id \(present), not \(topicID)")
         return true
+    }
+
+    /// Sees to it that the checkpoint files say nothing of the logs, before their directories go away or others take the
+    /// names: a new log under an old recovery point would be a damaged one after a crash, and under an old start be cut.
+    private func forgetInCheckpoints(_ gone: [TopicPartition]) throws(StorageError) {
+        let isNamed = state.withLock { state in
+            var isNamed = false
+            for topicPartition in gone {
+                state.recoveryPoints[topicPartition] = nil
+                state.startOffsets[topicPartition] = nil
+                state.cleanOffsets[topicPartition] = nil
+                state.uncleanable.remove(topicPartition)
+                if state.checkpointed.contains(topicPartition) { isNamed = true }
+            }
+            return isNamed
+        }
+        if !isNamed || writeCheckpoints() { return }
+        throw context.offlineError ?? StorageError(.diskFull, "no room for the checkpoints in \(directory)")
     }
 
     private func storedTopicID(in path: FilePath) -> UniqueID? {
@@ -89,16 +111,36 @@ extension LogManager {
     /// Deletes a partition's log: from now on it refuses everything; its directory is renamed at once and removed after
     /// `file.delete.delay.ms`.
     public func deleteLog(_ topicPartition: TopicPartition) throws(StorageError) {
-        let log = state.withLock { state in
-            state.recoveryPoints[topicPartition] = nil
-            state.startOffsets[topicPartition] = nil
-            state.cleanOffsets[topicPartition] = nil
-            state.uncleanable.remove(topicPartition)
-            return state.logs.removeValue(forKey: topicPartition)
+        try deleteLogs([topicPartition])
+    }
+
+    /// Deletes the logs, such as those of a topic.
+    public func deleteLogs(_ names: [TopicPartition]) throws(StorageError) {
+        var delays: [TopicPartition: Int64] = [:]
+        for name in names {
+            guard let log = state.withLock({ $0.logs.removeValue(forKey: name) }) else { continue }
+            delays[name] = log.settings.fileDeleteDelayMs
+            // An append under way either is before this, and its files go too, or is refused.
+            log.closeForDeletion()
         }
-        let delay = log?.settings.fileDeleteDelayMs ?? 0
-        // An append under way either is before this, and its files go too, or is refused.
-        log?.closeForDeletion()
+        var failure: StorageError?
+        do throws(StorageError) {
+            try forgetInCheckpoints(names)
+        } catch {
+            // Deleting makes room; whoever opens a log of the name tries again.
+            if error.kind != .diskFull { failure = error }
+        }
+        for name in names {
+            do throws(StorageError) {
+                try removeDirectory(name, delay: delays[name] ?? 0)
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    private func removeDirectory(_ topicPartition: TopicPartition, delay: Int64) throws(StorageError) {
         let name = topicPartition.description
         do throws(FileError) {
             guard try context.fileSystem.kind(of: directory.appending(name)) == .directory else { return }
@@ -149,7 +191,8 @@ extension LogManager {
     /// - Returns: the names of the directories.
     @discardableResult
     public func setAsideUnknown(known: [TopicPartition: UniqueID]) throws(StorageError) -> [String] {
-        let found = state.withLock { $0.found.sorted() }
+        let (found, checkpointed) = state.withLock { ($0.found.sorted(), $0.checkpointed) }
+        try forgetInCheckpoints(checkpointed.filter { known[$0] == nil })
         var moved: [String] = []
         for name in found {
             guard let topicPartition = Self.parse(name) else { continue }
@@ -160,13 +203,9 @@ extension LogManager {
             } else {
                 reason = "the registry does not know it"
             }
+            try forgetInCheckpoints([topicPartition])
             try setAside(name, because: reason)
-            state.withLock { state in
-                state.found.remove(name)
-                state.recoveryPoints[topicPartition] = nil
-                state.startOffsets[topicPartition] = nil
-                state.cleanOffsets[topicPartition] = nil
-            }
+            state.withLock { _ = $0.found.remove(name) }
             moved.append(name)
         }
         return moved

@@ -27,6 +27,8 @@ public final class LogManager: Sendable {
     let background = Locked(())
     /// Held for a turn of compaction.
     let cleaner = Locked(LogCleaner())
+    /// Held while checkpoint files are written, from taking what they say on.
+    let checkpointing = Locked(())
 
     struct State {
         var logs: [TopicPartition: PartitionLog] = [:]
@@ -36,6 +38,8 @@ public final class LogManager: Sendable {
         /// What the checkpoint files said of logs that are not open.
         var recoveryPoints: [TopicPartition: Int64]
         var startOffsets: [TopicPartition: Int64]
+        /// The logs that the checkpoint files on disk may speak of.
+        var checkpointed: Set<TopicPartition> = []
         var timer: (any TimerHandle)?
         var isClosed = false
         var lastCheckpoint: MonotonicTime
@@ -96,6 +100,7 @@ public final class LogManager: Sendable {
             // Without it logs are compacted from their starts, which costs time and nothing else.
             let clean = try data.fileSystem.contents(of: data.path.appending(OffsetCheckpoint.cleanOffsets))
             state.cleanOffsets = clean.flatMap(OffsetCheckpoint.decode) ?? [:]
+            state.checkpointed = Set(state.recoveryPoints.keys).union(state.startOffsets.keys)
             // From here on a crash is a crash.
             try data.fileSystem.remove(marker)
             try data.fileSystem.syncDirectory(data.path)

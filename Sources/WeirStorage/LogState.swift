@@ -43,7 +43,11 @@ struct LogState {
     var needsMetadata = false
     /// Whether names were made that are not durable.
     var needsDirectorySync = false
+    /// The log's number among those whose directories were made, as long as its directory's own name may not be durable.
+    var newDirectory: UInt64?
     var epochsChanged = false
+    /// Whether epochs were taken away since their file was written, so that it has to be written before new batches count.
+    var epochsWereCut = false
     var bytesSinceCheckpoint: Int64 = 0
     var wantsCheckpoint = false
     /// Grows with every truncation, so that a sync that ran meanwhile knows.

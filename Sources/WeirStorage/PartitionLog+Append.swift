@@ -85,6 +85,11 @@ extension LogState {
                 .recordListTooLarge,
                 "a batch of \(header.totalBytes) bytes is larger than segment.bytes, \(settings.segmentBytes)")
         }
+        if let latest = epochs.latest, leaderEpoch < latest.epoch {
+            // Epochs that go back are damage to recovery.
+            throw AppendError(
+                .notLeaderOrFollower, "leader epoch \(leaderEpoch) is older than the log's, \(latest.epoch)")
+        }
         header.baseOffset = endOffset
         header.partitionLeaderEpoch = leaderEpoch
         guard header.lastOffset >= endOffset, header.lastOffset < Int64.max else {
@@ -92,7 +97,9 @@ extension LogState {
         }
         do throws(FileError) {
             let segment = try activeSegment(for: header, context: context)
+            try clearFailedWrite(of: segment)
             try write(batch.bytes, header, to: segment)
+            segment.hasFailedWrite = false
             try segment.note(header, at: segment.size, indexInterval: settings.indexIntervalBytes)
             segment.size += Int64(header.totalBytes)
             segment.allocated = max(segment.allocated, segment.size)
@@ -101,6 +108,14 @@ extension LogState {
             throw AppendError(.kafkaStorageError, error.description)
         }
         return accept(header)
+    }
+
+    /// Cuts off what an append that failed half-way left behind the last batch: under a shorter batch the rest of it
+    /// would stand in the log, for recovery to take for a batch, or for damage.
+    private func clearFailedWrite(of segment: Segment) throws(FileError) {
+        guard segment.hasFailedWrite else { return }
+        try segment.log.file().truncate(to: segment.size)
+        segment.allocated = segment.size
     }
 
     private func duplicate(_ original: ProducerStates.Batch, _ header: RecordBatchHeader) -> Appended {
@@ -145,6 +160,8 @@ extension LogState {
         try grow(segment, to: position + Int64(header.totalBytes))
         let file = try segment.log.file()
         segment.markUnsynced()
+        // Until it went through.
+        segment.hasFailedWrite = true
         let length = UInt64(UInt32(bitPattern: header.batchLength))
         let prefix = (
             UInt64(bitPattern: header.baseOffset).bigEndian,
@@ -222,6 +239,7 @@ extension LogState {
     mutating func startSegment(context: StorageContext) throws(FileError) -> Segment {
         if !directoryExists {
             try context.fileSystem.makeDirectory(directory, intermediates: false)
+            newDirectory = context.newDirectories.add()
             directoryExists = true
             needsMetadata = true
         }

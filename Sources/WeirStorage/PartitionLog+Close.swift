@@ -46,12 +46,17 @@ extension PartitionLog {
     }
 
     /// Refuses everything from now on because the log is deleted.
+    ///
+    /// Waits for a sync or a checkpoint under way: once the directory is renamed, a log of the same name may have another in
+    /// its place, into which nothing of this one may be written.
     func closeForDeletion() {
-        state.withLock { state in
-            state.failure = StorageError(.closed, "\(topicPartition) was deleted")
-            for segment in state.segments {
-                segment.markSynced()
-                segment.drop()
+        flushing.withLock { _ in
+            state.withLock { state in
+                state.failure = StorageError(.closed, "\(topicPartition) was deleted")
+                for segment in state.segments {
+                    segment.markSynced()
+                    segment.drop()
+                }
             }
         }
     }

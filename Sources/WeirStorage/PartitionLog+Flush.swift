@@ -6,12 +6,25 @@ internal import WeirSystem
 private struct FlushJob {
     var target: LogPosition
     var truncations: Int
-    var files: [any File]
-    /// Whose files they are.
     var segments: [Segment]
+    var files: [any File]
     var syncDirectory: Bool
-    var writeMetadata: Bool
+    /// The log's number among those whose directories were made; nil when its directory is known to be durable.
+    var directoryNumber: UInt64?
+}
+
+/// Small files that must be there before a sync counts.
+private struct SmallFiles {
+    var metadata: Bool
     var epochs: LeaderEpochs?
+}
+
+private enum FlushOutcome {
+    case done
+    /// Nothing was lost, and nothing became durable: there was no room, or no descriptor.
+    case later(FileError)
+    /// The log or its disk is out of use.
+    case failed
 }
 
 extension PartitionLog {
@@ -20,14 +33,23 @@ extension PartitionLog {
 
     /// A flusher's turn: syncs what was appended up to now. Whether there is more to sync at once.
     func flushTurn() -> Bool {
-        guard flushNow() else { return false }
+        switch flushOnce() {
+        case .done: break
+        case .failed: return false
+        case .later(let error):
+            context.notice(.warning, "syncing \(topicPartition) has to wait: \(error)")
+            state.withLock { $0.flush = .aging }
+            wait(milliseconds: Self.retryMs)
+            return false
+        }
         if state.withLock({ $0.wantsCheckpoint || $0.bytesSinceCheckpoint >= context.settings.checkpointBytes }) {
             checkpoint()
             context.requestCheckpoint()
         }
         enum Next { case again, later(Int64), done }
         let next = state.withLock { state -> Next in
-            guard state.endOffset > state.syncedEnd else {
+            // A log that was deleted or closed meanwhile never gets further: its rest is nobody's any more.
+            guard state.endOffset > state.syncedEnd, state.failure == nil else {
                 state.flush = .idle
                 return .done
             }
@@ -39,69 +61,92 @@ extension PartitionLog {
         case .again: return true
         case .done: return false
         case .later(let delay):
-            context.flusher.enqueueAging(self, due: context.clock.monotonic.advanced(milliseconds: delay))
+            wait(milliseconds: delay)
             return false
         }
     }
 
-    /// Syncs everything that is appended when it starts, and tells the observer. False when the log or its disk failed,
-    /// and then the log stays claimed, so that nothing is tried again.
+    /// Milliseconds until a sync is tried again that could not begin.
+    private static let retryMs: Int64 = 100
+
+    private func wait(milliseconds: Int64) {
+        context.flusher.enqueueAging(self, due: context.clock.monotonic.advanced(milliseconds: milliseconds))
+    }
+
+    /// Syncs everything that is appended when it starts, and tells the observer. False when that did not go through.
     @discardableResult
     func flushNow() -> Bool {
+        if case .done = flushOnce() { true } else { false }
+    }
+
+    private func flushOnce() -> FlushOutcome {
         flushing.withLock { _ in
-            guard context.isOnline else { return false }
+            guard context.isOnline else { return .failed }
             do throws(FileError) {
-                let job = try state.withLock { state throws(FileError) in try state.takeFlushJob() }
-                guard let job else { return true }
-                do throws(FileError) {
-                    try run(job)
-                } catch {
-                    if error.isPassing { state.withLock { $0.giveBack(job) } }
-                    throw error
-                }
+                let job = try take(withEpochs: false) { state throws(FileError) in try state.takeFlushJob() }
+                guard let job else { return .done }
+                try run(job)
                 let (observer, progress) = state.withLock { state in
                     (state.complete(job.target, truncations: job.truncations) ? state.observer : nil, state.progress)
                 }
                 observer?.logAdvanced(self, highWatermark: progress.0, syncedEnd: progress.1)
-                return true
+                return .done
             } catch {
-                if state.withLock({ $0.failure?.kind == .closed }) { return false }
-                if error.isPassing {
-                    postpone(error)
-                } else {
-                    context.fail(error)
-                }
-                return false
+                if state.withLock({ $0.failure?.kind == .closed }) { return .failed }
+                if error.isPassing { return .later(error) }
+                context.fail(error)
+                return .failed
             }
         }
     }
 
-    /// Has the flusher come back in a while: there was no descriptor, or no room for a small file beside the log.
-    private func postpone(_ error: FileError) {
-        context.notice(.warning, "syncing \(topicPartition) has to wait: \(error)")
-        state.withLock { $0.flush = .aging }
-        context.flusher.enqueueAging(self, due: context.clock.monotonic.advanced(milliseconds: Self.retryMs))
+    /// Writes the small files that have to be there, and then takes over work under the same lock that says that they are.
+    private func take<Job>(
+        withEpochs: Bool, _ body: (inout LogState) throws(FileError) -> Job?
+    ) throws(FileError) -> Job? {
+        while true {
+            let (files, job) = try state.withLock { state throws(FileError) -> (SmallFiles?, Job?) in
+                if let files = state.smallFiles(withEpochs: withEpochs) { return (files, nil) }
+                return (nil, try body(&state))
+            }
+            guard let files else { return job }
+            try write(files)
+        }
     }
 
-    private static let retryMs: Int64 = 100
-
-    private func run(_ job: FlushJob) throws(FileError) {
-        if job.writeMetadata {
+    private func write(_ files: SmallFiles) throws(FileError) {
+        if files.metadata {
             try context.fileSystem.replace(
                 directory.appending(PartitionMetadata.name), with: PartitionMetadata.encode(topicID),
                 syncingDirectory: false)
         }
-        // In order: a later segment must not be durable with a hole before it.
-        for file in job.files { try file.sync() }
-        if let epochs = job.epochs {
+        if let epochs = files.epochs {
             try context.fileSystem.replace(
                 directory.appending(EpochCheckpoint.name), with: EpochCheckpoint.encode(epochs),
                 syncingDirectory: false)
         }
-        if job.syncDirectory || job.writeMetadata || job.epochs != nil {
-            try context.fileSystem.syncDirectory(directory)
+        state.withLock { state in
+            state.needsDirectorySync = true
+            if files.metadata { state.needsMetadata = false }
+            if let epochs = files.epochs, epochs == state.epochs {
+                state.epochsChanged = false
+                state.epochsWereCut = false
+            }
         }
-        if job.writeMetadata { try context.fileSystem.syncDirectory(directory.removingLastComponent()) }
+    }
+
+    private func run(_ job: FlushJob) throws(FileError) {
+        do throws(FileError) {
+            // In order: a later segment must not be durable with a hole before it.
+            for file in job.files { try file.sync() }
+            if job.syncDirectory { try context.fileSystem.syncDirectory(directory) }
+            if let number = job.directoryNumber {
+                try context.newDirectories.sync(directory.removingLastComponent(), number, context.fileSystem)
+            }
+        } catch {
+            if error.isPassing { state.withLock { $0.giveBack(job) } }
+            throw error
+        }
     }
 
     /// Moves the recovery point up: syncs the log and its indices, and leaves a snapshot of the producers at that offset.
@@ -122,12 +167,14 @@ extension PartitionLog {
     }
 
     private func advanceRecoveryPoint() throws(FileError) {
-        let work = try state.withLock { state throws(FileError) -> CheckpointJob? in
-            guard state.failure == nil else { return nil }
+        let isNeeded = state.withLock { state in
             state.wantsCheckpoint = false
             state.bytesSinceCheckpoint = 0
-            guard state.recoveryPoint < state.endOffset else { return nil }
-            return try state.takeCheckpointJob()
+            return state.failure == nil && state.recoveryPoint < state.endOffset
+        }
+        guard isNeeded else { return }
+        let work = try take(withEpochs: true) { state throws(FileError) -> CheckpointJob? in
+            state.failure == nil ? try state.takeCheckpointJob() : nil
         }
         guard let work else { return }
         do throws(FileError) {
@@ -136,12 +183,7 @@ extension PartitionLog {
             let snapshot = directory.appending(SegmentName.text(work.offset, .snapshot))
             try context.fileSystem.replace(snapshot, with: ProducerSnapshot.encode(work.producers))
         } catch {
-            if error.isPassing {
-                state.withLock { state in
-                    if let flush = work.flush { state.giveBack(flush) }
-                    state.giveBack(work)
-                }
-            }
+            if error.isPassing { state.withLock { $0.markIndicesUnsynced() } }
             throw error
         }
         let (observer, progress, stale) = state.withLock { state in
@@ -160,50 +202,49 @@ private struct CheckpointJob {
     var truncations: Int
     var flush: FlushJob?
     var indexFiles: [any File]
-    /// Whose indices they are.
-    var offsetIndexed: [Segment]
-    var timeIndexed: [Segment]
     var producers: ProducerStates
 }
 
 extension LogState {
+    /// The small files that are missing; nil when none is.
+    ///
+    /// Epochs that only grew may wait for the next checkpoint: recovery finds those above the recovery point in the batches.
+    fileprivate func smallFiles(withEpochs: Bool) -> SmallFiles? {
+        let writesEpochs = epochsWereCut || (withEpochs && epochsChanged)
+        if failure != nil || !(needsMetadata || writesEpochs) { return nil }
+        return SmallFiles(metadata: needsMetadata, epochs: writesEpochs ? epochs : nil)
+    }
+
     /// Takes over what is to be synced; nil when there is nothing.
     fileprivate mutating func takeFlushJob() throws(FileError) -> FlushJob? {
         if failure != nil { return nil }
         guard
-            endOffset > syncedEnd || needsDirectorySync || epochsChanged || needsMetadata
-                || segments.last?.isUnsynced == true
+            endOffset > syncedEnd || needsDirectorySync || newDirectory != nil || segments.last?.isUnsynced == true
         else { return nil }
         // Unsynced are the last segment and those that rolled since the last sync.
         let first = segments.lastIndex { !$0.isUnsynced }.map { $0 + 1 } ?? 0
+        let unsynced = Array(segments[first...])
         var files: [any File] = []
-        for segment in segments[first...] { files.append(try segment.log.file()) }
-        for segment in segments[first...] { segment.markSynced() }
+        for segment in unsynced { files.append(try segment.log.file()) }
+        for segment in unsynced { segment.markSynced() }
         defer {
             needsDirectorySync = false
-            needsMetadata = false
-            epochsChanged = false
+            newDirectory = nil
         }
         return FlushJob(
-            target: endPosition, truncations: truncations, files: files, segments: Array(segments[first...]),
-            syncDirectory: needsDirectorySync, writeMetadata: needsMetadata, epochs: epochsChanged ? epochs : nil)
+            target: endPosition, truncations: truncations, segments: unsynced, files: files,
+            syncDirectory: needsDirectorySync, directoryNumber: newDirectory)
     }
 
-    /// Takes a job back that was not done to its end.
+    /// Takes back what could not be synced.
     fileprivate mutating func giveBack(_ job: FlushJob) {
-        for segment in job.segments where segmentIsLive(segment) { segment.markUnsynced() }
         // Unsynced is always the last part of the segments, the newest included.
         if let first = job.segments.first, let index = segments.firstIndex(where: { $0 === first }) {
             for segment in segments[index...] { segment.markUnsynced() }
         }
-        needsDirectorySync = needsDirectorySync || job.syncDirectory
-        needsMetadata = needsMetadata || job.writeMetadata
-        epochsChanged = epochsChanged || job.epochs != nil
-    }
-
-    fileprivate func giveBack(_ work: CheckpointJob) {
-        for segment in work.offsetIndexed { segment.offsetIndex.isUnsynced = true }
-        for segment in work.timeIndexed { segment.timeIndex.isUnsynced = true }
+        for segment in job.segments where segmentIsLive(segment) { segment.markUnsynced() }
+        if job.syncDirectory { needsDirectorySync = true }
+        newDirectory = newDirectory ?? job.directoryNumber
     }
 
     /// Notes that everything below the target is on disk; whether observers should know.
@@ -224,14 +265,19 @@ extension LogState {
             if segment.timeIndex.isUnsynced { indexFiles.append(try segment.timeIndex.handle.file()) }
         }
         let flush = try takeFlushJob()
-        // Nothing fails from here on: before, everything stays marked.
-        let offsetIndexed = segments.filter(\.offsetIndex.isUnsynced)
-        let timeIndexed = segments.filter(\.timeIndex.isUnsynced)
-        for segment in offsetIndexed { segment.offsetIndex.isUnsynced = false }
-        for segment in timeIndexed { segment.timeIndex.isUnsynced = false }
+        for segment in segments {
+            segment.offsetIndex.isUnsynced = false
+            segment.timeIndex.isUnsynced = false
+        }
         return CheckpointJob(
-            offset: endOffset, truncations: truncations, flush: flush, indexFiles: indexFiles,
-            offsetIndexed: offsetIndexed, timeIndexed: timeIndexed, producers: producers)
+            offset: endOffset, truncations: truncations, flush: flush, indexFiles: indexFiles, producers: producers)
+    }
+
+    fileprivate func markIndicesUnsynced() {
+        for segment in segments {
+            if segment.offsetIndex.written > 0 { segment.offsetIndex.isUnsynced = true }
+            if segment.timeIndex.written > 0 { segment.timeIndex.isUnsynced = true }
+        }
     }
 
     /// Takes the new recovery point; the snapshots that are not needed any more.

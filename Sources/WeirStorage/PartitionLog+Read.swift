@@ -76,6 +76,9 @@ extension PartitionLog {
                 }
             } catch {
                 if let failure { throw ReadError(failure) }
+                if error.operation == Self.check {
+                    throw ReadError(.corruptMessage, "\(topicPartition): no sound batch at offset \(target)")
+                }
                 // A segment that retention removed, or compaction replaced, after the plan was made.
                 if error.errno == .noSuchFileOrDirectory, startOffset > Offset(target) || isReplaced(segment) {
                     continue
@@ -124,9 +127,14 @@ extension PartitionLog {
                 }
                 position += Int64(header.totalBytes)
             }
+            // What stands before the limit is batches up to it, or damaged: then the offset may have been in it.
+            if position < limit, start == 0 { throw FileError(Self.check, segment.log.path, .ioError) }
             return nil
         }
     }
+
+    /// The operation of the error that says that a segment has something else than batches before its end.
+    private static var check: String { "check" }
 
     /// Where the answer ends: at the limit if that is in reach, else at the last batch boundary that is.
     private func end(
@@ -153,6 +161,7 @@ extension PartitionLog {
             }
             return (position, next)
         }
+        if minOneBatch, found.end == start { throw FileError(Self.check, segment.log.path, .ioError) }
         if let next = found.next, found.end > start {
             note(LogPosition(offset: next, segmentBase: segment.baseOffset, position: found.end), in: segment)
         }
@@ -172,12 +181,13 @@ extension PartitionLog {
     /// Makes a segment's offset index anew from its batches, after it was found wanting.
     private func rebuildIndex(of segment: Segment, file: any File) {
         let (size, interval) = state.withLock {
-            ($0.segmentIsLive(segment) ? segment.size : 0, $0.settings.indexIntervalBytes)
+            ($0.failure == nil && $0.segmentIsLive(segment) ? segment.size : 0, $0.settings.indexIntervalBytes)
         }
         guard size > 0 else { return }
         context.notice(
             .warning, "the index \(segment.offsetIndex.handle.path) did not agree with its log; it is rebuilt")
-        state.withLock { _ in
+        state.withLock { state in
+            if state.failure != nil { return }
             do throws(FileError) {
                 try segment.offsetIndex.truncate(toCount: 0)
                 var sinceEntry: Int64 = 0

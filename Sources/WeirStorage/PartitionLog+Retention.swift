@@ -26,17 +26,20 @@ extension PartitionLog {
 
     /// Removes dropped segments' files, oldest first, so that an interruption leaves no hole.
     func remove(_ dropped: [Segment]) {
-        for segment in dropped {
-            segment.drop()
-            do throws(FileError) {
-                let files = context.fileSystem
-                for kind in [SegmentName.Kind.log, .index, .timeindex, .txnindex] {
-                    try files.remove(directory.appending(SegmentName.text(segment.baseOffset, kind)))
+        flushing.withLock { _ in
+            for segment in dropped {
+                segment.drop()
+                // The directory of a deleted log goes as a whole, and a new one may have its name.
+                if state.withLock({ $0.failure?.kind == .closed }) { continue }
+                do throws(FileError) {
+                    let files = context.fileSystem
+                    for kind in [SegmentName.Kind.log, .index, .timeindex, .txnindex] {
+                        try files.remove(directory.appending(SegmentName.text(segment.baseOffset, kind)))
+                    }
+                } catch {
+                    context.fail(error)
+                    return
                 }
-            } catch {
-                if state.withLock({ $0.failure?.kind == .closed }) { return }
-                context.fail(error)
-                return
             }
         }
     }
@@ -63,6 +66,7 @@ extension PartitionLog {
         }
         guard let place else { return }
         var broken: FileError?
+        let stale = state.withLock { $0.snapshots.filter { $0 > target } }
         let dropped = state.withLock { state -> [Segment] in
             do throws(FileError) {
                 return try state.truncate(to: target, at: place.1, in: place.0)
@@ -76,7 +80,20 @@ extension PartitionLog {
             throw ReadError(StorageError(broken))
         }
         remove(dropped.reversed())
+        try removeSnapshots(stale)
         rebuildProducers()
+    }
+
+    /// Removes snapshots of what was cut off: other batches may come to stand below their offsets.
+    private func removeSnapshots(_ stale: [Int64]) throws(ReadError) {
+        for offset in stale {
+            do throws(FileError) {
+                try context.fileSystem.remove(directory.appending(SegmentName.text(offset, .snapshot)))
+            } catch {
+                context.fail(error)
+                throw ReadError(StorageError(error))
+            }
+        }
     }
 
     /// Reads the producers' state again from the newest snapshot at or below the end.
@@ -147,6 +164,7 @@ extension LogState {
         try segment.log.file().truncate(to: position)
         segment.size = position
         segment.allocated = position
+        segment.hasFailedWrite = false
         let entries = try segment.offsetIndex.countOfPrefix { Int64($0.position) < position }
         try segment.offsetIndex.truncate(toCount: entries)
         let times = try segment.timeIndex.countOfPrefix { segment.baseOffset + Int64($0.relativeOffset) < offset }
@@ -160,7 +178,7 @@ extension LogState {
         syncedEnd = min(syncedEnd, endOffset)
         recoveryPoint = min(recoveryPoint, endOffset)
         if highWatermark.offset > endOffset { highWatermark = endPosition }
-        if epochs.truncate(to: endOffset) { epochsChanged = true }
+        if epochs.truncate(to: endOffset) { (epochsChanged, epochsWereCut) = (true, true) }
         snapshots.removeAll { $0 > endOffset }
         readCache.clear()
         needsDirectorySync = true

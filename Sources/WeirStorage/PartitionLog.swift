@@ -127,7 +127,7 @@ public final class PartitionLog: Sendable {
     }
 
     /// Makes the offset the first that can be read (DeleteRecords). Segments wholly below it are removed by the next
-    /// retention check.
+    /// retention check. Durable with the next checkpoint, or once `LogManager.saveStartOffsets` says so.
     ///
     /// - Returns: the log's start, which is higher when it was already.
     /// - Throws: code 1 when the offset is above the high watermark.

@@ -29,6 +29,8 @@ final class Segment: @unchecked Sendable {
     var createdMs: Int64
     /// Milliseconds by which this segment rolls earlier than others (`segment.jitter.ms`).
     var jitterMs: Int64 = 0
+    /// Whether a write failed since the last batch, so that the file may have anything behind it, also beyond `allocated`.
+    var hasFailedWrite = false
     /// Whether the log file has writes that are not synced; then `log` is pinned.
     private(set) var isUnsynced = false
     /// Whether compaction has put another segment in its place; its files have other names then, or none.
@@ -108,9 +110,10 @@ final class Segment: @unchecked Sendable {
         try noteTime()
         try offsetIndex.finish(fileSystem)
         try timeIndex.finish(fileSystem)
-        if allocated > size {
+        if allocated > size || hasFailedWrite {
             try log.file(create: true).truncate(to: size)
             allocated = size
+            hasFailedWrite = false
             markUnsynced()
         }
     }

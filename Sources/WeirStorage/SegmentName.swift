@@ -20,6 +20,8 @@ enum SegmentName {
         guard bytes.count > 21, bytes[20] == UInt8(ascii: "."),
             bytes[..<20].allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
             let offset = Int64(String(decoding: bytes[..<20], as: UTF8.self)),
+            // Offsets in a segment go up to 2³² behind its first.
+            offset < Int64.max - (1 << 33),
             let kind = Kind(rawValue: String(decoding: bytes[21...], as: UTF8.self))
         else { return nil }
         return (offset, kind)

@@ -10,6 +10,7 @@ final class StorageContext: Sendable {
     let settings: StorageSettings
     let files: OpenFiles
     let flusher: Flusher
+    let newDirectories = NewDirectories()
     let report: @Sendable (StorageNotice) -> Void
 
     private let onlineFlag = Atomic<Bool>(true)
@@ -78,6 +79,28 @@ final class StorageContext: Sendable {
     }
 }
 
+/// Makes the names of new logs' directories durable, many with one sync of the data directory.
+final class NewDirectories: Sendable {
+    private let made = Atomic<UInt64>(0)
+    /// The number up to which directories are durable. Held while syncing: who waits for it finds mostly that the sync which
+    /// went before has done for its own directory.
+    private let durable = Locked<UInt64>(0)
+
+    /// Numbers a directory that was just made.
+    func add() -> UInt64 { made.add(1, ordering: .sequentiallyConsistent).newValue }
+
+    /// Returns when the directory with that number is durable in its parent.
+    func sync(_ parent: FilePath, _ number: UInt64, _ fileSystem: any FileSystem) throws(FileError) {
+        try durable.withLock { durable throws(FileError) in
+            if number <= durable { return }
+            // Those that were numbered before the sync begins are covered by it.
+            let covered = made.load(ordering: .sequentiallyConsistent)
+            try fileSystem.syncDirectory(parent)
+            durable = covered
+        }
+    }
+}
+
 extension FileError {
     /// Whether there is no room, which passes, rather than a broken disk, which does not.
     var isOutOfSpace: Bool { errno == .noSpace || errno == .diskQuotaExceeded }
@@ -86,5 +109,7 @@ extension FileError {
     var isOutOfDescriptors: Bool { errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem }
 
     /// Whether the call may be made again later: something was short, and it was no sync that failed.
-    var isPassing: Bool { isOutOfDescriptors || (isOutOfSpace && !operation.hasSuffix("sync")) }
+    var isPassing: Bool {
+        isOutOfDescriptors || (isOutOfSpace && !operation.hasPrefix("sync") && !operation.hasSuffix("sync"))
+    }
 }

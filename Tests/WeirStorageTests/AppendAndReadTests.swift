@@ -197,8 +197,32 @@ import WeirTesting
         #expect(end(3) == [3, 6])
         #expect(end(7) == [7, 8])
         #expect(end(8) == nil)
+        // The file is due before the recovery point moves.
+        log.checkpoint()
         let text = try #require(fixture.disk.contents.first { $0.path == fixture.path("leader-epoch-checkpoint") })
             .bytes
         #expect(String(decoding: text, as: UTF8.self) == "0\n3\n1 0\n3 4\n7 6\n")
+    }
+}
+
+extension AppendAndReadTests {
+    /// A damaged batch in the middle of the log is not passed over in silence, in whatever sizes a consumer reads.
+    @Test(arguments: [50, 200, 1 << 20]) func damageIsNotPassedOver(maxBytes: Int) throws {
+        let fixture = try Fixture()
+        var settings = TopicSettings()
+        settings.segmentBytes = 1000
+        let log = try fixture.log(settings)
+        for _ in 0..<40 { try log.put(try batch()) }
+        fixture.flush()
+        var bytes = try fixture.bytes("00000000000000000000.log")
+        let size = try batch().bytes.readableBytes
+        // The magic of the batch at offset 3.
+        bytes[3 * size + 16] = 9
+        fixture.disk.overwrite(fixture.path("00000000000000000000.log"), with: bytes)
+        #expect(log.segmentCount > 1)
+        // Another place first, so that nothing is remembered of where reads ended.
+        _ = try log.read(from: 20, maxBytes: 1)
+        let error = #expect(throws: ReadError.self) { try log.read(from: 3, maxBytes: maxBytes) }
+        #expect(error?.code == .corruptMessage)
     }
 }

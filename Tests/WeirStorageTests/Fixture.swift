@@ -1,7 +1,7 @@
 import NIOCore
 import SystemPackage
 import Testing
-import WeirModel
+public import WeirModel
 import WeirRecords
 import WeirSystem
 import WeirTesting
@@ -71,6 +71,8 @@ final class Fixture {
 
     func path(_ name: String) -> FilePath { Self.directory.appending("topic-0").appending(name) }
 
+    func bytes(_ name: String) throws -> [UInt8] { try disk.contents(of: path(name)) ?? [] }
+
     func names() throws -> [String] { try disk.list(Self.directory.appending("topic-0")) }
 }
 
@@ -113,8 +115,8 @@ func batch(records: Int = 1, valueBytes: Int = 10, timestamp: Int64 = 1_700_000_
 
 extension PartitionLog {
     @discardableResult
-    func put(_ batch: ValidatedBatch, epoch: Int32 = 0) throws -> AppendResult {
-        try append(batch, leaderEpoch: LeaderEpoch(epoch))
+    func put(_ batch: ValidatedBatch, epoch: Int32? = nil) throws -> AppendResult {
+        try append(batch, leaderEpoch: LeaderEpoch(epoch ?? max(0, latestEpoch.rawValue)))
     }
 
     /// All batches from an offset to the bound, through as many reads as it takes.
@@ -157,4 +159,9 @@ final class Watcher: LogObserver {
 
     var progress: [Progress] { state.withLock { $0.progress } }
     var failures: Int { state.withLock { $0.failures } }
+}
+
+/// Offsets as numbers, in tests only.
+extension Offset: ExpressibleByIntegerLiteral {
+    public init(integerLiteral value: Int64) { self.init(value) }
 }

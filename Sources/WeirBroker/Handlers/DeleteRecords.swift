@@ -15,7 +15,20 @@ struct DeleteRecordsHandler: APIHandler {
         broker.workers.submit {
             var response = DeleteRecordsResponse()
             response.topics = request.topics.map { topic(for: $0, call.context) }
+            let isAny = response.topics.contains { $0.partitions.contains { $0.errorCode == 0 } }
+            if isAny, !broker.logs.saveStartOffsets() { Self.refuse(&response) }
             call.answer(response)
+        }
+    }
+
+    /// The disk did not take the new starts: what was not refused before is now.
+    private static func refuse(_ response: inout DeleteRecordsResponse) {
+        for topic in response.topics.indices {
+            for index in response.topics[topic].partitions.indices
+            where response.topics[topic].partitions[index].errorCode == 0 {
+                response.topics[topic].partitions[index].errorCode = ErrorCode.kafkaStorageError.rawValue
+                response.topics[topic].partitions[index].lowWatermark = -1
+            }
         }
     }
 

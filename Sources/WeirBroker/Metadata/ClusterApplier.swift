@@ -144,14 +144,12 @@ final class ClusterApplier: Sendable {
 
     /// Fails what waits and lets the logs go; their files go in the background.
     private func close(_ topic: Topic) {
-        for partition in topic.partitions {
-            guard let partition else { continue }
-            partition.fail(with: .unknownTopicOrPartition, forGood: true)
-            do throws(StorageError) {
-                try logs.deleteLog(partition.topicPartition)
-            } catch {
-                logger.error("the files of \(partition.topicPartition) cannot be deleted: \(error)")
-            }
+        let partitions = topic.partitions.compactMap { $0 }
+        for partition in partitions { partition.fail(with: .unknownTopicOrPartition, forGood: true) }
+        do throws(StorageError) {
+            try logs.deleteLogs(partitions.map(\.topicPartition))
+        } catch {
+            logger.error("the files of \(topic.name) cannot be deleted: \(error)")
         }
     }
 }
