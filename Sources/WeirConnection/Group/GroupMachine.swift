@@ -191,7 +191,9 @@ public struct GroupMachine: Sendable {
         switch phase {
         case .waiting(let until, _): until
         case .stable, .revokingAfterSync, .revokingToJoin:
-            requestInFlight ? nil : (lastHeartbeat ?? MonotonicTime(nanoseconds: 0)).advanced(milliseconds: configuration.heartbeatMs)
+            requestInFlight
+                ? nil
+                : (lastHeartbeat ?? MonotonicTime(nanoseconds: 0)).advanced(milliseconds: configuration.heartbeatMs)
         default: nil
         }
     }
