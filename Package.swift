@@ -124,7 +124,7 @@ let package = Package(
                 "CWeirLinux",
                 nioCore, nioPosix, logging, systemPackage,
             ]),
-        tests("WeirClientTests", ["WeirClient", "WeirProtocol", "WeirRecords", "WeirModel", "WeirTesting", nioCore]),
+        tests("WeirClientTests", ["weir", "WeirClient", "WeirRecords", "WeirModel", "WeirSystem", nioCore]),
         tests("WeirToolsTests", ["WeirTools", "WeirClient", "WeirModel", "WeirTesting", nioCore]),
     ]
 )

@@ -20,7 +20,7 @@ struct Weir: AsyncParsableCommand {
             """,
         subcommands: [
             BrokerCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
-            VersionCommand.self,
+            BenchCommand.self, VersionCommand.self,
         ])
 
     /// Parses and runs, and maps every outcome to Weir's exit codes.

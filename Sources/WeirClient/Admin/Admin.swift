@@ -19,6 +19,7 @@ public final class Admin: Sendable {
     public func close() { core.close() }
 
     /// Gives an admin client to `body` and closes it after it, whatever happens.
+    @discardableResult
     public static func with<Value>(
         _ configuration: ClientConfiguration, _ body: (Admin) async throws -> Value
     ) async throws -> Value {

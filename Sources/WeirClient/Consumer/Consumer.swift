@@ -47,6 +47,7 @@ public final class Consumer: AsyncSequence, Service, Sendable {
     deinit { core.close() }
 
     /// Gives a consumer to `body` and closes it after it: a group member commits what was processed and leaves.
+    @discardableResult
     public static func with<Value>(
         _ client: ClientConfiguration, group: GroupConfiguration, topics: [String],
         _ configuration: ConsumerConfiguration = ConsumerConfiguration(), _ body: (Consumer) async throws -> Value

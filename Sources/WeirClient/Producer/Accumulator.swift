@@ -8,13 +8,25 @@ import WeirSystem
 /// The records that are not on their way yet: one open batch per partition, filled by the senders' tasks under the
 /// producer's lock and taken by its event loop.
 struct Accumulator {
-    struct OpenBatch {
+    /// A batch that is being filled. A class, so that filling it never copies.
+    ///
+    /// Unchecked: it belongs to whoever holds the accumulator's lock until it is taken, and to the event loop afterwards.
+    final class OpenBatch: @unchecked Sendable {
         let id: ProducerMachine.BatchID
         var builder: RecordBatchBuilder
         let outcome: BatchOutcome
         let createdAt: MonotonicTime
-        /// What it counts for in `bytes`.
-        var bytes: Int
+        /// What it counts for in the accumulator's `bytes`.
+        var bytes = 0
+
+        init(
+            id: ProducerMachine.BatchID, builder: RecordBatchBuilder, outcome: BatchOutcome, createdAt: MonotonicTime
+        ) {
+            self.id = id
+            self.builder = builder
+            self.outcome = outcome
+            self.createdAt = createdAt
+        }
     }
 
     /// A topic's open batches, by partition.
@@ -77,38 +89,42 @@ struct Accumulator {
     ) throws(AppendFailure) -> Delivery {
         let size = RecordBatchBuilder.recordBytesMax(key: record.key, value: record.value, headers: record.headers)
         guard size <= configuration.recordBytesMax else { throw .tooLarge(size) }
-        let partition = try partition(for: record, of: topic)
-        if let present = topics[topic].open[partition],
-            present.builder.estimatedBytes + size > configuration.batchBytesMax
-        {
-            close(topic: topic, partition: partition, random: random)
-            wakes = true
-            if record.partition == nil, record.key == nil {
-                return try append(record, to: topic, timestamp: timestamp, now: now, random: random, wakes: &wakes)
-            }
-        }
-        if topics[topic].open[partition] == nil {
-            begin(topic: topic, partition: partition, now: now)
-            wakes = true
-        }
+        let batch = try batch(for: record, size: size, topic: topic, now: now, random: random, wakes: &wakes)
         let time = record.timestamp ?? timestamp
-        var before = 0
-        var after = 0
-        var count = 0
         do throws(RecordError) {
-            guard topics[topic].open[partition] != nil else { throw RecordError(.malformed, "no open batch") }
-            before = topics[topic].open[partition]?.bytes ?? 0
-            try topics[topic].open[partition]?.builder.append(
+            try batch.builder.append(
                 key: record.key, value: record.value, headers: record.headers, timestamp: time)
-            count = topics[topic].open[partition]?.builder.count ?? 1
-            after = topics[topic].open[partition]?.builder.estimatedBytes ?? 0
         } catch {
             throw .tooLarge(size)
         }
-        bytes += after - before
-        topics[topic].open[partition]?.bytes = after
-        guard let outcome = topics[topic].open[partition]?.outcome else { throw .noSuchPartition }
-        return Delivery(outcome: outcome, index: Int32(clamping: count - 1), timestamp: time)
+        let after = batch.builder.estimatedBytes
+        bytes += after - batch.bytes
+        batch.bytes = after
+        return Delivery(outcome: batch.outcome, index: Int32(clamping: batch.builder.count - 1), timestamp: time)
+    }
+
+    /// The open batch that the record goes to, with room for it.
+    @inline(__always)
+    private mutating func batch(
+        for record: ProducerRecord, size: Int, topic: Int, now: MonotonicTime, random: any RandomSource,
+        wakes: inout Bool
+    ) throws(AppendFailure) -> OpenBatch {
+        var partition = try partition(for: record, of: topic)
+        if let open = topics[topic].open[partition] {
+            if open.builder.isEmpty || open.builder.estimatedBytes + size <= configuration.batchBytesMax { return open }
+            close(topic: topic, partition: partition, random: random)
+            // Without a key the next batch is another partition's.
+            partition = try self.partition(for: record, of: topic)
+            wakes = true
+            if let next = topics[topic].open[partition] {
+                if next.builder.estimatedBytes + size <= configuration.batchBytesMax { return next }
+                close(topic: topic, partition: partition, random: random)
+                partition = try self.partition(for: record, of: topic)
+            }
+        }
+        if let open = topics[topic].open[partition] { return open }
+        wakes = true
+        return begin(topic: topic, partition: partition, now: now)
     }
 
     private func partition(for record: ProducerRecord, of topic: Int) throws(AppendFailure) -> Int {
@@ -127,17 +143,19 @@ struct Accumulator {
         return key.withUnsafeReadableBytes { Murmur2.partition(of: $0, count: count) }
     }
 
-    private mutating func begin(topic: Int, partition: Int, now: MonotonicTime) {
+    private mutating func begin(topic: Int, partition: Int, now: MonotonicTime) -> OpenBatch {
         let id = ProducerMachine.BatchID(nextID)
         nextID += 1
         unresolved.insert(id)
         open.append((topic, partition))
-        topics[topic].open[partition] = OpenBatch(
+        let batch = OpenBatch(
             id: id,
             builder: RecordBatchBuilder(
                 codec: configuration.compression, compressionLevel: configuration.compressionLevel),
             outcome: BatchOutcome(partition: TopicPartition(topics[topic].name, Int32(clamping: partition))),
-            createdAt: now, bytes: 0)
+            createdAt: now)
+        topics[topic].open[partition] = batch
+        return batch
     }
 
     /// Moves an open batch to the full ones; records without a key go to another partition from then on.

@@ -26,6 +26,7 @@ public final class Producer: Service, Sendable {
     deinit { core.close() }
 
     /// Gives a producer to `body`, then flushes and closes it. When `body` throws it is closed without a flush.
+    @discardableResult
     public static func with<Value>(
         _ client: ClientConfiguration, _ configuration: ProducerConfiguration = ProducerConfiguration(),
         _ body: (Producer) async throws -> Value

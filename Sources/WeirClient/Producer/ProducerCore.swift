@@ -105,10 +105,11 @@ final class ProducerCore: @unchecked Sendable {
     }
 
     private func seal(_ batch: Accumulator.OpenBatch) {
-        var builder = batch.builder
+        // Its only record was too large after all.
+        guard !batch.builder.isEmpty else { return resolve(batch.id, bytes: batch.bytes) }
         let slot = machine.slot(of: batch.outcome.partition)
         do throws(RecordError) {
-            let bytes = try builder.finish()
+            let bytes = try batch.builder.finish()
             let count = Int32(clamping: batch.builder.count)
             sealed[batch.id] = Sealed(
                 bytes: bytes, slot: slot, outcome: batch.outcome, accounted: batch.bytes, recordCount: count)
