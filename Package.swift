@@ -17,6 +17,7 @@ let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swi
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let ordered: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
@@ -36,6 +37,7 @@ let package = Package(
     products: [
         .executable(name: "weir", targets: ["weir"]),
         .library(name: "WeirClient", targets: ["WeirClient"]),
+        .library(name: "WeirClientJSON", targets: ["WeirClientJSON"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -81,6 +83,11 @@ let package = Package(
                 "WeirModel", "WeirSystem", "WeirProtocol", "WeirRecords", "WeirConnection", nioCore, nioPosix, logging,
                 lifecycle, deque,
             ]),
+        room("WeirClientJSON", ["WeirClient", nioCore]),
+        .executableTarget(
+            name: "weir-examples",
+            dependencies: ["WeirClient", "WeirClientJSON", lifecycle, unixSignals, logging], path: "Examples",
+            swiftSettings: strict),
         room(
             "WeirTools",
             ["WeirClient", "WeirModel", "WeirSystem", "WeirProtocol", "WeirRecords", "WeirStorage", nioCore, logging]),
@@ -124,7 +131,7 @@ let package = Package(
                 "CWeirLinux",
                 nioCore, nioPosix, logging, systemPackage,
             ]),
-        tests("WeirClientTests", ["weir", "WeirClient", "WeirRecords", "WeirModel", "WeirSystem", nioCore]),
+        tests("WeirClientTests", ["weir", "weir-examples", "WeirClient", "WeirClientJSON", "WeirRecords", "WeirModel", "WeirSystem", nioCore]),
         tests("WeirToolsTests", ["WeirTools", "WeirClient", "WeirModel", "WeirTesting", nioCore]),
     ]
 )

@@ -89,7 +89,6 @@ struct BenchProduce: AsyncParsableCommand {
         configuration.isIdempotent = acks == .all
         configuration.lingerMs = linger
         configuration.compression = compression.codec
-        configuration.bufferBytesMax = 256 << 20
         let producer = try Producer(try options.connection.configuration(), configuration)
         let record = ProducerRecord(value: options.payload)
         // The connection is up before the clock starts.
@@ -114,6 +113,9 @@ struct BenchConsume: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "consume", abstract: "Read records from the topic's beginning as fast as it goes.")
 
+    @Flag(help: "Take records one at a time instead of in batches.")
+    var singly = false
+
     @OptionGroup var options: BenchOptions
 
     func run() async throws {
@@ -124,12 +126,20 @@ struct BenchConsume: AsyncParsableCommand {
             Dictionary(partitions.map { ($0, .earliest) }, uniquingKeysWith: { first, _ in first }))
         var seen = 0
         var bytes = 0
-        reading: for try await batch in consumer.batches {
-            for record in batch {
+        if singly {
+            for try await record in consumer {
                 seen += 1
                 bytes += record.valueByteCount
+                if seen == options.count { break }
             }
-            if seen >= options.count { break reading }
+        } else {
+            for try await batch in consumer.batches {
+                for record in batch {
+                    seen += 1
+                    bytes += record.valueByteCount
+                }
+                if seen >= options.count { break }
+            }
         }
         options.report("consume", count: seen, bytes: bytes, seconds: secondsSince(start))
         await consumer.close()

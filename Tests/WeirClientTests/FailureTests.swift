@@ -52,7 +52,8 @@ struct FailureTests {
         let client = try cluster.client()
         let partition = await failure {
             try await Producer.with(client) {
-                _ = try await $0.send(ProducerRecord(value: ByteBuffer(string: "x"), partition: PartitionIndex(7)), to: "t")
+                _ = try await $0.send(
+                    ProducerRecord(value: ByteBuffer(string: "x"), partition: PartitionIndex(7)), to: "t")
             }
         }
         #expect(partition?.code == .unknownTopicOrPartition && partition?.partition == TopicPartition("t", 7))

@@ -60,6 +60,8 @@ struct Accumulator {
     var isClosed = false
     /// The event loop has been told to come.
     var isWoken = false
+    /// Memory of batches that are through, for the next ones.
+    var spare: [ByteBuffer] = []
     var spaceWaiters: Deque<Completion<Bool>> = []
     var flushWaiters: [(upTo: ProducerMachine.BatchID, completion: Completion<Bool>)] = []
 
@@ -151,7 +153,8 @@ struct Accumulator {
         let batch = OpenBatch(
             id: id,
             builder: RecordBatchBuilder(
-                codec: configuration.compression, compressionLevel: configuration.compressionLevel),
+                codec: configuration.compression, compressionLevel: configuration.compressionLevel,
+                memory: spare.popLast() ?? ByteBuffer()),
             outcome: BatchOutcome(partition: TopicPartition(topics[topic].name, Int32(clamping: partition))),
             createdAt: now)
         topics[topic].open[partition] = batch
@@ -198,6 +201,12 @@ struct Accumulator {
         }
         open = left
         return (taken, nextDue)
+    }
+
+    /// Keeps memory for batches to come, in all no more than the buffer may hold.
+    mutating func recycle(_ buffers: [ByteBuffer]) {
+        let most = max(1, configuration.bufferBytesMax / max(1, configuration.batchBytesMax))
+        for buffer in buffers where spare.count < most { spare.append(buffer) }
     }
 
     /// A batch is delivered or has failed. Gives those who waited for room or for a flush.

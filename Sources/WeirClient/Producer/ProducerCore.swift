@@ -27,6 +27,8 @@ final class ProducerCore: @unchecked Sendable {
     private var machine: ProducerMachine
     private var sealed: [ProducerMachine.BatchID: Sealed] = [:]
     private var requestsInFlight: [BrokerID: Int] = [:]
+    /// Memory of settled batches. It goes back with the next pump only, since the request that held it is just being let go.
+    private var spent: [ByteBuffer] = []
     private var timer: (at: MonotonicTime, task: Scheduled<Void>)?
     private var observer: Int?
 
@@ -74,11 +76,13 @@ final class ProducerCore: @unchecked Sendable {
         let now = cluster.clock.monotonic
         let (batches, nextDue) = accumulator.withLock { accumulator in
             accumulator.isWoken = false
+            if !spent.isEmpty { accumulator.recycle(spent) }
             return accumulator.take(now: now, random: cluster.random) { partition in
                 let slot = machine.slot(of: partition)
                 return machine.hasRoom(slot: slot)
             }
         }
+        spent.removeAll(keepingCapacity: true)
         for batch in batches { seal(batch) }
         let result = machine.poll(
             now: now,
@@ -131,6 +135,8 @@ final class ProducerCore: @unchecked Sendable {
 
     private func settle(_ id: ProducerMachine.BatchID, _ result: Result<BatchOutcome.Success, ClientError>) {
         guard let batch = sealed.removeValue(forKey: id) else { return }
+        // Small ones are not worth keeping.
+        if batch.bytes.capacity >= 65_536 { spent.append(batch.bytes) }
         batch.outcome.finish(result)
         resolve(id, bytes: batch.accounted)
     }
