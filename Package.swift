@@ -131,7 +131,12 @@ let package = Package(
                 "CWeirLinux",
                 nioCore, nioPosix, logging, systemPackage,
             ]),
-        tests("WeirClientTests", ["weir", "weir-examples", "WeirClient", "WeirClientJSON", "WeirRecords", "WeirModel", "WeirSystem", nioCore]),
+        tests(
+            "WeirClientTests",
+            [
+                "weir", "weir-examples", "WeirClient", "WeirClientJSON", "WeirRecords", "WeirModel", "WeirSystem",
+                nioCore,
+            ]),
         tests("WeirToolsTests", ["WeirTools", "WeirClient", "WeirModel", "WeirTesting", nioCore]),
     ]
 )
