@@ -4,7 +4,7 @@ import WeirClient
 import WeirModel
 import WeirSystem
 
-@Suite("Groups, against librdkafka's mock cluster and a broker of ours")
+@Suite("Groups, against a broker of ours")
 struct GroupTests {
     /// What members have read, and in which order their commits were made.
     private final class Ledger: Sendable {
@@ -67,15 +67,6 @@ struct GroupTests {
         let client = try broker.client()
         try await Admin.with(client) { try await $0.createTopic(NewTopic("t", partitions: 6)) }
         try await share(client, assignors)
-    }
-
-    @Test("the same, with librdkafka's coordinator", .timeLimit(.minutes(1)))
-    func mockCluster() async throws {
-        let cluster = try MockCluster()
-        try cluster.run("topic t 6 3")
-        // The mock misreads newer versions than librdkafka itself sends.
-        for versions in ["11 0 5", "13 0 1", "14 0 3"] { try cluster.run("versions \(versions)") }
-        try await share(try cluster.client(), [.range])
     }
 
     @Test("a record can be committed by itself, and the next member goes on behind it", .timeLimit(.minutes(1)))
