@@ -282,8 +282,9 @@ private typealias Key = FakeDispatcher.Key
             let body = [UInt8](repeating: 5, count: 900_000)
             let request = RawClient.request(key: Key.echo, body: body)
             let stuck = try (0..<4).map { _ in try RawClient(port: broker.port) }
-            for client in stuck { _ = client.sendNow(Array(request.prefix(600_000))) }
+            // All are there before the first holds memory: from then on the server may close them, after two seconds.
             try await eventually { broker.server.connectionCount == 4 }
+            for client in stuck { _ = client.sendNow(Array(request.prefix(600_000))) }
             let healthy = try RawClient(port: broker.port)
             let reader = inBackground { try healthy.receiveFrame().count }
             let sender = inBackground { healthy.send(request) }
